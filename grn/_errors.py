@@ -1,0 +1,39 @@
+"""Errors a user can act on: what was given, what was expected, what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """The input cannot be used as it is; the message says why and what to do."""
+
+
+def near_misses(name: str, choices: Iterable[str], limit: int = 3) -> list[str]:
+    """Choices that look like `name`, the closest first; letter case and separators are ignored.
+
+    Parameters
+    ----------
+    name
+        What was given.
+    choices
+        What would have been accepted.
+    limit
+        At most this many names are returned.
+    """
+
+    def fold(text: str) -> str:
+        return "".join(letter for letter in text.casefold() if letter.isalnum())
+
+    folded: dict[str, str] = {}
+    for choice in choices:
+        folded.setdefault(fold(choice), choice)
+    close = difflib.get_close_matches(fold(name), folded, n=limit, cutoff=0.7)
+    return [folded[key] for key in close]
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Sentence naming the near misses of `name`, or the empty string where there is none."""
+    close = near_misses(name, choices)
+    return f" Did you mean {' or '.join(repr(choice) for choice in close)}?" if close else ""

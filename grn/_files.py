@@ -1,0 +1,56 @@
+"""Files appear whole or not at all: written under a temporary name beside the target, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # .<name>.<eight characters of tempfile>
+
+
+@contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """Temporary path beside `target`, with its ending, that replaces `target` when the block ends well.
+
+    A file or a folder may be written there. If the block raises, the temporary is removed and
+    whatever stood at `target` before is untouched.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The name keeps the ending, because many writers choose their format by it.
+    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    temporary = folder / target.name
+    try:
+        yield temporary
+        if temporary.is_dir() and target.is_dir():
+            shutil.rmtree(target)
+        temporary.replace(target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_text(target: str | Path, text: str) -> None:
+    """Write `text` to `target` as UTF-8, whole or not at all."""
+    with atomic_path(target) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove what `atomic_path` could not, because its process was killed, from a folder and those within."""
+    for path in list(Path(folder).rglob(".*")):
+        if _TEMPORARY.fullmatch(path.name) and path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def sha256(path: str | Path, chunk: int = 1 << 20) -> str:
+    """Hexadecimal SHA-256 of a file, read in pieces of `chunk` bytes."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as stream:
+        while block := stream.read(chunk):
+            digest.update(block)
+    return digest.hexdigest()
