@@ -1,0 +1,1 @@
+"""Readers of single file formats; `grn.data.readers` chooses among them."""

@@ -1,0 +1,78 @@
+"""Small regulatory models with all weights set at random, and expression to feed them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from grn.models import GeneTransformer, RegulatoryModel
+
+GENES, REGULATORS = 7, (1, 3, 6)
+
+
+@pytest.fixture
+def expression() -> Callable[..., Tensor]:
+    """Expression (cells, 7 genes), not negative; `always` detected everywhere, else zero in a third of the entries."""
+
+    def make(cells: int = 12, *, always: bool = False, seed: int = 0) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.rand(cells, GENES, generator=generator) * torch.linspace(1, 3, GENES) + 0.1
+        return x if always else x * (torch.rand(cells, GENES, generator=generator) > 0.33)
+
+    return make
+
+
+@pytest.fixture
+def transformer() -> Callable[..., GeneTransformer]:
+    """Encoder of 7 genes."""
+
+    def make(seed: int = 0, **changes: Any) -> GeneTransformer:
+        settings: dict[str, Any] = {
+            "mean": torch.linspace(0.5, 1.5, GENES),
+            "std": torch.linspace(1, 2, GENES),
+            "dim": 8,
+            "layers": 2,
+            "heads": 2,
+            "attention": "spherical",
+            "backend": "auto",
+        }
+        return GeneTransformer(GENES, seed=seed, **{**settings, **changes})
+
+    return make
+
+
+@pytest.fixture
+def regulatory(
+    expression: Callable[..., Tensor], transformer: Callable[..., GeneTransformer]
+) -> Callable[..., RegulatoryModel]:
+    """Model of 7 genes and 3 regulators, standardised by `expression`; every parameter away from its start."""
+
+    def make(*, always: bool = False, seed: int = 0, **changes: Any) -> RegulatoryModel:
+        x = expression(cells=40, always=always)
+        settings: dict[str, Any] = {
+            "mean": x.mean(0),
+            "std": x.std(0),
+            "detection": (x > 0).float().mean(0),
+            "head_dim": 4,
+            "members": 2,
+            "attention": "spherical",
+            "context": "none",
+            "n_groups": 3,
+            "backend": "auto",
+        }
+        settings.update(changes)
+        if settings["context"] == "cell":
+            settings["encoder"] = transformer()
+        model = RegulatoryModel(GENES, torch.tensor(REGULATORS), seed=seed, **settings)
+        generator = torch.Generator().manual_seed(seed + 100)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name in ("bias", "gain", "sink", "group_context") or name.startswith("to_context"):
+                    parameter.copy_(torch.randn(parameter.shape, generator=generator))
+        return model
+
+    return make
