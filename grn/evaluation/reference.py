@@ -1,0 +1,112 @@
+"""Reference networks: read from a file, brought to the columns source, target, sign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from grn._errors import InputError, near_misses
+from grn._log import logger
+
+# Ours first, then BEELINE's refNetwork.csv.
+ALIASES = {
+    "source": ("source", "gene1", "tf", "regulator"),
+    "target": ("target", "gene2"),
+    "sign": ("sign", "type"),
+}
+SIGNS = {
+    **dict.fromkeys(("+", "+1", "1", "1.0", "activation", "activates", "positive"), 1),
+    **dict.fromkeys(("-", "-1", "-1.0", "repression", "represses", "inhibition", "negative"), -1),
+    **dict.fromkeys(("", "0", "0.0", "?", "nan", "none", "unknown", "+-"), 0),
+}
+
+
+def read_reference(path: str | Path) -> pd.DataFrame:
+    """Read a reference network.
+
+    Parameters
+    ----------
+    path
+        Text separated by commas or tabs, also .gz, with a header: `source`, `target` and optionally `sign` in
+        any letter case, or BEELINE's `Gene1`, `Gene2`, `Type`. Signs are 1, -1, 0 (unknown), + or -.
+
+    Returns
+    -------
+    DataFrame
+        `source`, `target` (text) and `sign` (+1, -1, 0 where unknown), one row per edge. Of an edge given
+        with both signs, the sign is unknown; how many there are is logged.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    InputError
+        If the columns or a sign are not understood, or no edge is left.
+    """
+    path = Path(path)
+    if not path.is_file():
+        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = near_misses(path.name, beside)
+        raise FileNotFoundError(
+            f"There is no reference file {path}." + (f" Beside it: {', '.join(close)}." if close else "")
+        )
+    try:
+        # Read as text: a gene may be called "NA", and a sign may be "+".
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        if table.shape[1] == 1:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
+        raise InputError(f"{path} cannot be read as a table of edges: {error}") from error
+    return clean_reference(table, where=str(path))
+
+
+def clean_reference(table: pd.DataFrame, where: str = "The reference") -> pd.DataFrame:
+    """The columns source, target, sign of a reference given as a table; `where` names it in errors.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_reference`.
+    """
+    lower = {str(column).strip().casefold(): column for column in table.columns}
+    found = {ours: lower[name] for ours, names in ALIASES.items() for name in reversed(names) if name in lower}
+    missing = [name for name in ("source", "target") if name not in found]
+    if missing:
+        raise InputError(
+            f"{where}: no column for {' and '.join(missing)} among {', '.join(map(repr, table.columns))}; "
+            "expected source, target and optionally sign, or Gene1, Gene2, Type. Is the first line a header?"
+        )
+    names = table[[found["source"], found["target"]]]
+    if names.isna().to_numpy().any() or (names.astype(str) == "").to_numpy().any():
+        raise InputError(f"{where}: an edge has an empty source or target.")
+    clean = pd.DataFrame(
+        {
+            "source": table[found["source"]].astype(str).to_numpy(dtype=object),
+            "target": table[found["target"]].astype(str).to_numpy(dtype=object),
+            "sign": _signs(table[found["sign"]], where) if "sign" in found else 0,
+        }
+    )
+    if clean.empty:
+        raise InputError(f"{where}: there is no edge.")
+    return _one_row_per_edge(clean)
+
+
+def _signs(column: pd.Series, where: str) -> list[int]:
+    words = column.astype(str).str.strip().str.casefold()
+    signs = words.map(SIGNS)
+    if signs.isna().any():
+        wrong = column[signs.isna()].iloc[0]
+        raise InputError(f"{where}: the sign {wrong!r} is not understood; expected 1, -1, 0, + or -.")
+    return signs.astype(int).tolist()
+
+
+def _one_row_per_edge(table: pd.DataFrame) -> pd.DataFrame:
+    """Merge repeated edges: a known sign wins over an unknown one, two opposite signs make it unknown."""
+    bounds = table.groupby(["source", "target"], sort=False)["sign"].agg(["min", "max"])
+    conflict = (bounds["min"] < 0) & (bounds["max"] > 0)
+    if conflict.any():
+        logger.info("%d edges of the reference have both signs; theirs is taken as unknown", int(conflict.sum()))
+    sign = bounds["min"] + bounds["max"]
+    # Equal known signs add to +-2, a known and an unknown one to +-1, opposite ones to 0.
+    return sign.clip(-1, 1).astype("int8").rename("sign").reset_index()

@@ -1,0 +1,53 @@
+"""GMT, the format of gene sets: for each regulator the genes it activates and those it represses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grn._errors import InputError
+from grn.network.formats.checks import broken, refuse_groups
+
+if TYPE_CHECKING:
+    from grn.network.network import GeneNetwork
+
+SETS = {"(+)": (1, "activated by"), "(-)": (-1, "repressed by")}
+
+
+def write(network: GeneNetwork, path: Path) -> None:
+    """Write the sets `NAME(+)` and `NAME(-)`, each with its targets, strongest first.
+
+    A trained network has an edge for nearly every pair: choose `top` or `per_target` before.
+    """
+    refuse_groups(network, "GMT")
+    lines = []
+    for source, edges in network.edges.groupby("source", sort=True):
+        for ending, (sign, words) in SETS.items():
+            targets = edges.loc[edges["sign"] == sign, "target"].tolist()
+            if targets:
+                lines.append("\t".join([f"{source}{ending}", f"{words} {source}", *targets]))
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def read(path: Path) -> GeneNetwork:
+    """Read sets named `NAME(+)` and `NAME(-)`; every edge has the weight +1 or -1."""
+    import pandas as pd
+
+    from grn.network.network import GeneNetwork
+
+    rows = []
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError) as error:
+        raise broken(path, "GMT", error) from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, *fields = line.split("\t")
+        if name[-3:] not in SETS or len(fields) < 2:
+            raise InputError(
+                f"Line {number} of {path} starts with {name[:40]!r}; expected a set named 'REGULATOR(+)' or "
+                "'REGULATOR(-)', a description and targets, with tabs between them."
+            )
+        rows += [(name[:-3], target, float(SETS[name[-3:]][0])) for target in fields[1:]]
+    return GeneNetwork.from_edges(pd.DataFrame(rows, columns=["source", "target", "weight"]))

@@ -1,0 +1,52 @@
+"""Parquet, the canonical format: the table, and everything else as JSON in the file's metadata."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grn.network.formats.checks import broken
+from grn.network.metadata import CONVENTION, dump_params, version
+
+if TYPE_CHECKING:
+    from grn.network.network import GeneNetwork
+
+KEY = b"grn"
+
+
+def write(network: GeneNetwork, path: Path) -> None:
+    """Write the edges as columns and the rest under the metadata key `grn`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(network.edges, preserve_index=False)
+    about = {
+        "convention": CONVENTION,
+        "version": version(),
+        "genes": network.genes.tolist(),
+        "regulators": network.regulators.tolist(),
+        "params": json.loads(dump_params(network.params)),
+    }
+    metadata = {**(table.schema.metadata or {}), KEY: json.dumps(about).encode()}
+    pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
+
+
+def read(path: Path) -> GeneNetwork:
+    """Read a network; a foreign Parquet table of source, target and weight is accepted too."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from grn.network.network import GeneNetwork
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise broken(path, "Parquet", error) from error
+    about = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
+    return GeneNetwork.from_edges(
+        table.to_pandas(),
+        genes=about.get("genes"),
+        regulators=about.get("regulators"),
+        params=about.get("params"),
+    )

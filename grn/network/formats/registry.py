@@ -1,0 +1,86 @@
+"""The registry of formats, and the choice of one by name or by a file's ending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grn._errors import InputError, did_you_mean, near_misses
+from grn._files import atomic_path
+from grn.network.formats import gmt, graphml, h5ad, parquet, sif, text
+
+if TYPE_CHECKING:
+    from grn.network.network import GeneNetwork
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format: its endings, what it is for, and its two functions."""
+
+    name: str
+    endings: tuple[str, ...]
+    purpose: str
+    write: Callable[[GeneNetwork, Path], None]
+    read: Callable[[Path], GeneNetwork]
+
+
+FORMATS: dict[str, Format] = {
+    form.name: form
+    for form in (
+        Format("parquet", (".parquet",), "canonical: keeps everything", parquet.write, parquet.read),
+        Format("tsv", (".tsv", ".tsv.gz"), "table of edges", text.write_tsv, text.read_tsv),
+        Format("csv", (".csv", ".csv.gz"), "table of edges", text.write_csv, text.read_csv),
+        Format("graphml", (".graphml",), "Gephi, Cytoscape, igraph", graphml.write, graphml.read),
+        Format("h5ad", (".h5ad",), "AnnData with the network in its slots", h5ad.write, h5ad.read),
+        Format("sif", (".sif",), "Cytoscape: signs without weights", sif.write, sif.read),
+        Format("gmt", (".gmt",), "gene sets: activated and repressed targets", gmt.write, gmt.read),
+    )
+}
+
+
+def find_format(path: Path, name: str | None) -> Format:
+    """The format called `name`, or the one that the ending of `path` belongs to."""
+    if name is not None:
+        if name not in FORMATS:
+            raise InputError(
+                f"Unknown format {name!r}; the formats are {', '.join(FORMATS)}.{did_you_mean(name, FORMATS)}"
+            )
+        return FORMATS[name]
+    for form in FORMATS.values():
+        if path.name.lower().endswith(form.endings):
+            return form
+    endings = [ending for form in FORMATS.values() for ending in form.endings]
+    raise InputError(
+        f"The ending of {path.name!r} names no format of networks; expected one of {', '.join(endings)}."
+        f"{did_you_mean(path.suffix, endings)} Or give format=..."
+    )
+
+
+def write_network(network: GeneNetwork, path: str | Path, format: str | None = None) -> None:
+    """Write `network` to `path`; see GeneNetwork.write."""
+    path = Path(path)
+    chosen = find_format(path, format)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file in it, such as network.{chosen.name}.")
+    with atomic_path(path) as temporary:
+        chosen.write(network, temporary)
+
+
+def read_network(path: str | Path, format: str | None = None) -> GeneNetwork:
+    """Read a network from a file or a run folder; see GeneNetwork.read."""
+    path = Path(path)
+    if path.is_dir():
+        inside = path / "network.parquet"
+        if not inside.is_file():
+            raise InputError(
+                f"The folder {path} holds no network.parquet: it is no run folder, or its run did not end."
+            )
+        path = inside
+    if not path.exists():
+        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = near_misses(path.name, beside)
+        hint = f" Beside it: {', '.join(close)}." if close else ""
+        raise FileNotFoundError(f"There is no file {path}.{hint}")
+    return find_format(path, format).read(path)

@@ -1,0 +1,126 @@
+"""Tables of edges from matrices and from other tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from grn._errors import InputError
+from grn._log import logger
+
+
+def name_index(names: Iterable[str], what: str) -> pd.Index:
+    """Index of unique, non-empty strings; `what` names them in errors."""
+    if isinstance(names, str):
+        raise TypeError(f"The {what} are the single string {names!r}; expected a list of names.")
+    index = pd.Index(list(names), dtype=object)
+    wrong = [name for name in index if not isinstance(name, str)]
+    if wrong:
+        raise TypeError(
+            f"The {what} must be names (strings); got {wrong[0]!r} ({type(wrong[0]).__name__}). "
+            "From positions, pass genes[positions]."
+        )
+    if index.has_duplicates:
+        raise InputError(f"The {what} must be unique; {index[index.duplicated()][0]!r} is given twice.")
+    if (index == "").any():
+        raise InputError(f"One of the {what} has an empty name.")
+    return index
+
+
+def edge_table(
+    weights: Any, regulators: pd.Index, genes: pd.Index, own: np.ndarray, group: str | None = None
+) -> pd.DataFrame:
+    """Edges of one matrix `(regulators, genes)`, strongest first.
+
+    `own` holds the position of each regulator among the genes; that entry would be a self-edge.
+    Equal weights keep the order of the matrix, so the same matrix always gives the same table.
+    """
+    from scipy import sparse
+
+    matrix: Any = weights.tocoo() if sparse.issparse(weights) else np.asarray(weights)
+    where = "" if group is None else f" of group {group!r}"
+    if matrix.shape != (len(regulators), len(genes)):
+        raise InputError(
+            f"The weights{where} have the shape {matrix.shape}; expected (regulators, genes) = "
+            f"({len(regulators)}, {len(genes)})."
+            + (" They look transposed." if matrix.shape == (len(genes), len(regulators)) else "")
+        )
+    if sparse.issparse(matrix):
+        matrix.sum_duplicates()
+        rows, columns, values = matrix.row, matrix.col, matrix.data.astype(np.float32)
+    else:
+        values = matrix.astype(np.float32).ravel()
+        rows, columns = np.divmod(np.arange(values.size), max(1, len(genes)))
+    if not np.isfinite(values).all():
+        raise InputError(f"{int((~np.isfinite(values)).sum())} weights{where} are NaN or infinite.")
+    keep = np.flatnonzero((values != 0) & (columns != own[rows]))
+    keep = keep[np.argsort(-np.abs(values[keep]), kind="stable")]
+    table = pd.DataFrame(
+        {
+            "source": regulators.to_numpy()[rows[keep]],
+            "target": genes.to_numpy()[columns[keep]],
+            "weight": values[keep],
+            "sign": np.sign(values[keep]).astype(np.int8),
+        }
+    )
+    if group is not None:
+        table["group"] = pd.Series(group, index=table.index, dtype=object)
+    return table
+
+
+def order_by_strength(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows by |weight|, strongest first; equal ones keep their order."""
+    order = np.argsort(-np.abs(table["weight"].to_numpy()), kind="stable")
+    return table.iloc[order].reset_index(drop=True)
+
+
+def clean_edges(edges: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a GeneNetwork from any table of edges, checked; see GeneNetwork.from_edges."""
+    missing = [name for name in ("source", "target", "weight") if name not in edges]
+    if missing:
+        raise InputError(
+            f"The edges lack {', '.join(map(repr, missing))}; expected the columns source, target and "
+            f"weight, got {', '.join(map(repr, edges.columns))}. Rename yours with edges.rename(columns=...)."
+        )
+    extra = [str(name) for name in edges if name not in ("source", "target", "weight", "sign", "group")]
+    if extra:
+        logger.info("Columns of the edges that a network does not keep: %s", ", ".join(extra))
+    names = [name for name in ("source", "target", "group") if name in edges]
+    for name in names:
+        if edges[name].isna().any():
+            raise InputError(f"{int(edges[name].isna().sum())} edges have no {name}.")
+    numbers = pd.to_numeric(edges["weight"], errors="coerce").to_numpy(dtype=np.float64)
+    with np.errstate(over="ignore"):
+        weight = numbers.astype(np.float32)
+    if not np.isfinite(weight).all():
+        wrong = edges["weight"].iloc[int(np.flatnonzero(~np.isfinite(weight))[0])]
+        raise InputError(f"{int((~np.isfinite(weight)).sum())} weights are no finite numbers, e.g. {wrong!r}.")
+    table = pd.DataFrame({name: edges[name].astype(str).to_numpy(dtype=object) for name in ("source", "target")})
+    table["weight"] = weight
+    table["sign"] = np.sign(weight).astype(np.int8)
+    if "group" in edges:
+        table["group"] = edges["group"].astype(str).to_numpy(dtype=object)
+    if "sign" in edges:
+        given = pd.to_numeric(edges["sign"], errors="coerce").to_numpy()
+        if wrong_signs := int((given != table["sign"].to_numpy()).sum()):
+            raise InputError(
+                f"{wrong_signs} edges have a sign that is not the sign of their weight (+1 or -1). "
+                "Leave the column `sign` out, or give signed weights."
+            )
+    loops = (table["source"] == table["target"]).to_numpy()
+    zeros = weight == 0
+    if loops.any() or zeros.any():
+        logger.info("Left out %d self-edges and %d edges of weight 0", loops.sum(), (zeros & ~loops).sum())
+        table = table[~(loops | zeros)]
+    twice = table.duplicated(names)
+    if twice.any():
+        first = table[twice].iloc[0]
+        raise InputError(
+            f"{int(twice.sum())} edges are given more than once, e.g. {first['source']} -> "
+            f"{first['target']}. Keep one row per edge"
+            + ("." if "group" in names else " (or name the group of cells in a column).")
+        )
+    return order_by_strength(table)

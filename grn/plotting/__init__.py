@@ -1,0 +1,6 @@
+"""Figures of networks; the functions of `grn.pl` live here. Matplotlib is imported when a figure is drawn."""
+
+from grn.plotting.network import network
+from grn.plotting.save import save
+
+__all__ = ["network", "save"]

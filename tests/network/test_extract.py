@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from grn.models import GeneTransformer, RegulatoryModel, effect
+from grn.network import GeneNetwork
+from grn.network.extract import SPHERE_FLOOR, extract
+
+GENES = ["A", "B", "C", "D", "E"]
+REGULATORS = [1, 3]
+
+
+def expression(cells: int = 30) -> Tensor:
+    """In a third of the entries zero, in 2 channels; standardised by `model` exactly."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(cells, 5, generator=generator) * (torch.rand(cells, 5, generator=generator) > 0.33)
+
+
+def batches(x: Tensor, group: Tensor | None = None, sizes: tuple[int, ...] = (30,)) -> list[dict[str, Tensor]]:
+    group = torch.zeros(len(x), dtype=torch.int64) if group is None else group
+    parts = zip(x.split(list(sizes)), group.split(list(sizes)), strict=True)
+    return [{"x": one, "group": of, "cell": torch.arange(len(one))} for one, of in parts]
+
+
+def model(channels: int, context: Any = "none", **changes: Any) -> RegulatoryModel:
+    x = expression()
+    detection = (x > 0).float().mean(0) if channels == 2 else torch.ones(5)
+    settings: dict[str, Any] = {"head_dim": channels * 2, "members": 2, "n_groups": 2}
+    return RegulatoryModel(
+        5,
+        torch.tensor(REGULATORS),
+        mean=x.mean(0),
+        std=x.std(0, correction=0),
+        detection=detection,
+        attention="spherical",
+        context=context,
+        backend="auto",
+        seed=0,
+        **{**settings, **changes},
+    )
+
+
+def with_weights(channels: int, wanted: Tensor) -> RegulatoryModel:
+    """Model whose weights are `wanted` (members, genes, channels, regulators): unit keys, no sink, gain their norm."""
+    made = model(channels)
+    rows = wanted.flatten(2)
+    with torch.no_grad():
+        made.key.copy_(torch.eye(rows.shape[-1]).expand_as(made.key))
+        made.query.copy_(1000 * rows)  # large against eps
+        made.gain.copy_(rows.norm(dim=-1).expm1().log())
+        made.sink.fill_(-50)
+    torch.testing.assert_close(made.weights()[0], wanted, rtol=1e-4, atol=1e-5)
+    return made
+
+
+def wanted_weights(channels: int) -> Tensor:
+    wanted = torch.randn(2, 5, channels, 2, generator=torch.Generator().manual_seed(1))
+    wanted[:, REGULATORS, :, [0, 1]] = 0
+    return wanted
+
+
+def read(network: GeneNetwork, group: str | None = None) -> np.ndarray:
+    return network.matrix(group).loc[["B", "D"], GENES].to_numpy()
+
+
+def extracted(made: Any, data: list[dict[str, Tensor]], **changes: Any) -> GeneNetwork:
+    settings: dict[str, Any] = {"groups": None, "readout": "effect", "params": {"seed": 3}}
+    return extract(made, data, genes=GENES, regulators=REGULATORS, **{**settings, **changes})
+
+
+def test_with_one_channel_effects_are_the_mean_weights_of_the_members() -> None:
+    wanted = wanted_weights(1)
+    network = extracted(with_weights(1, wanted), batches(expression(), sizes=(7, 23)))
+    np.testing.assert_allclose(read(network), wanted.mean(0)[:, 0].T, rtol=1e-3, atol=1e-5)
+    assert network.params == {"seed": 3, "readout": "effect"}
+    assert list(network.regulators) == ["B", "D"]
+    edge = network.edges.set_index(["source", "target"]).loc[("D", "A")]
+    assert edge.weight == pytest.approx(float(wanted.mean(0)[0, 0, 1]), rel=1e-3)
+    assert edge.sign == np.sign(edge.weight)
+
+
+def test_with_two_channels_effects_are_measured_over_the_cells() -> None:
+    wanted, x = wanted_weights(2), expression()
+    made = with_weights(2, wanted)
+    values = made.values(x).unflatten(0, (2, 2))
+    expected = torch.zeros(2, 5, 2)
+    for member in range(2):
+        for gene in range(5):
+            for regulator in range(2):
+                moved = (wanted[member, gene, :, regulator].unsqueeze(1) * values[:, regulator]).sum(0)
+                along = (moved * values[0, regulator]).mean().sign()
+                expected[member, gene, regulator] = moved.square().mean().sqrt() * along
+    network = extracted(made, batches(x, sizes=(4, 1, 25)))
+    np.testing.assert_allclose(read(network), expected.mean(0).T, rtol=1e-3, atol=1e-5)
+
+
+def test_sphere_divides_targets_by_their_norm_with_a_floor() -> None:
+    wanted = wanted_weights(1)
+    wanted[:, 2] *= 0.01  # a weak target stays weak
+    effects = wanted.mean(0)[:, 0]
+    expected = np.zeros((2, 5))
+    mean = np.mean([float((effects[gene] ** 2).sum()) for gene in range(5)])
+    for gene in range(5):
+        for regulator in range(2):
+            norm = (float((effects[gene] ** 2).sum()) + 0.3 * mean) ** 0.5
+            expected[regulator, gene] = float(effects[gene, regulator]) / norm
+    assert SPHERE_FLOOR == 0.3
+    network = extracted(with_weights(1, wanted), batches(expression()), readout="sphere")
+    np.testing.assert_allclose(read(network), expected, rtol=1e-3, atol=1e-5)
+    assert np.linalg.norm(expected, axis=0).max() < 1
+    assert np.linalg.norm(expected[:, 2]) < 0.05
+    assert network.params["readout"] == "sphere"
+
+
+def test_the_floor_is_that_of_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group of weaker effects has a floor as much lower: its rows come out the same."""
+    made, wanted = model(1, "group"), wanted_weights(1)
+    monkeypatch.setattr(made, "weights", lambda: torch.stack([wanted, 0.1 * wanted]))
+    network = extracted(made, batches(expression()), groups=["strong", "weak"], readout="sphere")
+    np.testing.assert_allclose(read(network, "weak"), read(network, "strong"), rtol=1e-4)
+
+
+def test_groups_of_the_model_become_groups_of_the_network() -> None:
+    made = model(2, "group")
+    with torch.no_grad():
+        made.group_context.copy_(torch.randn(2, 4, generator=torch.Generator().manual_seed(2)))
+    x = expression()
+    network = extracted(made, batches(x, torch.arange(30) % 2), groups=["CD4/CD8", "B"])
+    values = made.values(x).double().unflatten(0, (2, 2))
+    blocks = torch.einsum("cjb,djb->jcd", values, values) / 30
+    for position, name in enumerate(["CD4/CD8", "B"]):
+        expected = effect(made.weights()[position], blocks).mean(0)
+        np.testing.assert_allclose(read(network, name), expected.T, rtol=1e-3, atol=1e-6)
+    assert not np.allclose(read(network, "B"), read(network, "CD4/CD8"), atol=1e-3)
+    assert set(network.edges.group) == {"CD4/CD8", "B"}
+
+
+def encoder() -> GeneTransformer:
+    x = expression()
+    return GeneTransformer(
+        5,
+        mean=x.mean(0),
+        std=x.std(0),
+        dim=8,
+        layers=2,
+        heads=2,
+        attention="spherical",
+        backend="auto",
+        seed=0,
+    )
+
+
+def contextual() -> RegulatoryModel:
+    made = model(2, "cell", encoder=encoder())
+    with torch.no_grad():
+        made.to_context.weight.copy_(torch.randn(4, 8, generator=torch.Generator().manual_seed(2)))
+    return made
+
+
+@pytest.mark.parametrize("kind", [contextual, encoder], ids=["contextual", "transformer"])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_cells_weigh_the_same_in_batches_of_any_size(kind: Any, grouped: bool) -> None:
+    """Group 1 is in no batch but the last, group 2 in none but the first."""
+    x = expression()
+    group = torch.zeros(30, dtype=torch.int64)
+    group[25:], group[:3] = 1, 2
+    names = ["a", "b", "c"] if grouped else None
+    whole = extracted(kind(), batches(x, group), groups=names)
+    parts = extracted(kind(), batches(x, group, sizes=(3, 20, 2, 5)), groups=names)
+    for name in names or [None]:
+        np.testing.assert_allclose(read(parts, name), read(whole, name), rtol=1e-4, atol=1e-6)
+    if grouped:
+        alone = extracted(kind(), batches(x[25:], group[25:] * 0, sizes=(5,)))
+        if kind is encoder:
+            np.testing.assert_allclose(read(whole, "b"), read(alone), rtol=1e-4, atol=1e-6)
+        assert not np.allclose(read(whole, "a"), read(whole, "b"), atol=1e-4)
+
+
+def test_a_map_of_a_transformer_is_turned_from_target_by_regulator() -> None:
+    """Row: target (query). Column: regulator (key)."""
+    made, x = encoder(), expression()
+    found = read(extracted(made, batches(x)))
+    expected = made.map(x, torch.zeros(30, dtype=torch.int64))[0]
+    for row, regulator in enumerate(REGULATORS):
+        for target in range(5):
+            own = target == regulator
+            assert found[row, target] == pytest.approx(0 if own else float(expected[target, regulator]), rel=1e-4)
+    assert not np.allclose(found, expected[REGULATORS].numpy(), atol=1e-2)
+
+
+def test_a_hand_made_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = encoder()
+    matrix = torch.arange(25.0).view(1, 5, 5)  # entry (target, regulator) = 5 target + regulator
+    monkeypatch.setattr(made, "map", lambda x, groups: matrix)
+    network = extracted(made, batches(expression()))
+    edges = network.edges.set_index(["source", "target"]).weight
+    assert (edges["D", "A"], edges["B", "E"], edges["D", "B"]) == (3, 21, 8)
+    assert isinstance(network.edges, pd.DataFrame)
+
+
+def test_refused() -> None:
+    with pytest.raises(ValueError, match="readout must be 'effect' or 'sphere', not 'attention'"):
+        extracted(model(1), batches(expression()), readout="attention")
+    with pytest.raises(ValueError, match="no cells to read the network out from"):
+        extracted(encoder(), [])
+
+
+def test_the_gain_is_a_softplus() -> None:
+    """The construction above inverts it."""
+    made = with_weights(1, wanted_weights(1))
+    torch.testing.assert_close(softplus(made.gain).detach(), wanted_weights(1).flatten(2).norm(dim=-1))
