@@ -1,0 +1,200 @@
+"""What all commands share: arguments fit for Hydra and a relaunch, the run's folder, errors as messages."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from grn._errors import InputError
+from grn.config import prepare_override, validate
+from grn.config.composing import explain
+from grn.console import show_error
+from grn.run_folder import claim, is_first_process, resumed, save_config, settle
+
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+_FOLDER = Path(__file__).resolve().parent
+# What gloo says when the process at the other end is gone.
+_PEER_DIED = re.compile("Connection (closed|reset) by peer")
+_full_error_is_ours = False
+
+
+def launch(app: Callable[[], None], command: str) -> None:
+    """Run a command's Hydra application on `sys.argv`; errors become one message and an exit code.
+
+    `sys.argv[0]` becomes the path of the command's module, because Lightning starts further processes with
+    ``python sys.argv[0] *sys.argv[1:]``, and options are moved before overrides, because it appends some.
+    """
+    global _full_error_is_ours
+    options, overrides = split_arguments(sys.argv[1:])
+    completing = {"-sc", "--shell-completion"} & set(options)
+    if not completing:
+        overrides = [prepare_override(override) for override in overrides]
+        sys.argv[0] = str(_FOLDER / f"{command}.py")
+    sys.argv[1:] = [*options, *overrides]
+    if sys.path and Path(sys.path[0] or ".").resolve() == _FOLDER:
+        # Run as a script: `import train` or `import export` anywhere must not find our modules.
+        del sys.path[0]
+    # Hydra then raises instead of printing; the task gets the user's own environment back.
+    _full_error_is_ours = os.environ.get(_FULL_ERROR) != "1"
+    if _full_error_is_ours:
+        os.environ[_FULL_ERROR] = "1"
+    try:
+        app()
+    except KeyboardInterrupt:
+        _interrupted()
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            _interrupted()
+        raise
+    except Exception as error:
+        _fail(error, command, code=2)
+    finally:
+        if _full_error_is_ours:
+            os.environ.pop(_FULL_ERROR, None)
+            _full_error_is_ours = False
+
+
+def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's options with their values, and the overrides, wherever each stood."""
+    from hydra._internal.utils import get_args_parser
+
+    overrides = list(get_args_parser().parse_intermixed_args(list(arguments)).overrides)
+    waiting, options = list(overrides), []
+    for argument in arguments:
+        if waiting and argument == waiting[0]:
+            waiting.pop(0)
+        else:
+            options.append(argument)
+    if options and options[-1] in ("--info", "-i"):
+        # Its value is optional: an override after it would be taken for one.
+        options.append("all")
+    return options, overrides
+
+
+def task(function: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
+    """Hydra's task out of a function of the configuration: checked first, its errors printed as messages."""
+    command = function.__name__
+
+    @functools.wraps(function)
+    def run(cfg: DictConfig) -> None:
+        with _own_environment():
+            try:
+                _pin_relaunch()
+                validate(cfg, command)
+                # Once imported, Lightning has a handler of its own; ours, on the root, gets its lines too.
+                logging.getLogger("lightning").handlers.clear()
+                function(cfg)
+                if is_first_process():
+                    settle(current_folder(), failed=False)
+            except Exception as error:
+                if is_first_process():
+                    settle(current_folder(), failed=True)
+                _remove_if_empty(current_folder())
+                _fail(error, command, code=1)
+
+    return run
+
+
+def current_folder() -> Path:
+    """Absolute folder of the current Hydra job."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def open_run(cfg: DictConfig) -> tuple[DictConfig, Path]:
+    """Claim the current job's folder for a run and write the configuration there (the first process only).
+
+    Returns the configuration, which is the run's own where a stopped run is resumed, and the folder.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    folder = current_folder()
+    if cfg.get("resume", False):
+        cfg = resumed(folder, cfg, HydraConfig.get().overrides.task)
+    if is_first_process():
+        claim(folder, overwrite=cfg.overwrite, resume=cfg.get("resume", False))
+        if cfg.get("resume", False):
+            return cfg, folder  # the run's record stays that of its start
+        hydra = HydraConfig.get()
+        record = OmegaConf.masked_copy(OmegaConf.create({"hydra": hydra}), "hydra")
+        save_config(folder, {"config": cfg, "hydra": record, "overrides": hydra.overrides.task})
+    return cfg, folder
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Undo what Lightning leaves in the environment, so that a sweep's next job starts its own processes."""
+    before = dict(os.environ)
+    if _full_error_is_ours:
+        del os.environ[_FULL_ERROR]
+    try:
+        yield
+    finally:
+        for added in os.environ.keys() - before.keys():
+            del os.environ[added]
+        os.environ.update(before)
+
+
+def _pin_relaunch() -> None:
+    """In a sweep, let a relaunch repeat this job alone, in this job's folder."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra: Any = HydraConfig.get()
+    if hydra.mode != RunMode.MULTIRUN:
+        return
+    options, _ = split_arguments(sys.argv[1:])
+    sys.argv[1:] = [*(one for one in options if one not in ("-m", "--multirun")), *hydra.overrides.task]
+    with read_write(hydra), open_dict(hydra):
+        hydra.run.dir = hydra.runtime.output_dir
+
+
+def _remove_if_empty(folder: Path) -> None:
+    # Hydra makes the folder before the task can refuse; without a run folder we stand in the user's own.
+    if not Path.cwd().is_relative_to(folder):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _interrupted() -> NoReturn:
+    if is_first_process():
+        show_error("stopped from the keyboard")
+    raise SystemExit(130)
+
+
+def _fail(error: Exception, command: str, code: int) -> NoReturn:
+    """Print what went wrong and leave: one message for a user's error, the whole trace for a bug."""
+    traced = "debug=trace" in sys.argv or (os.environ.get(_FULL_ERROR) == "1" and not _full_error_is_ours)
+    hydras = isinstance(error, (HydraException, OmegaConfBaseException))
+    peer_died = isinstance(error, RuntimeError) and bool(_PEER_DIED.search(str(error)))
+    # Before the task runs, a bare ValueError is Hydra's too.
+    users = isinstance(error, (InputError, OSError)) or (code == 2 and isinstance(error, ValueError))
+    expected = hydras or peer_died or users
+    if traced or not expected:
+        traceback.print_exception(error)
+    process = "" if is_first_process() else f"process {os.environ.get('LOCAL_RANK')}: "
+    if peer_died:
+        text = "another process of this run stopped, so this one does too; the reason is in its own message"
+    elif hydras:
+        text = explain(error, command, split_arguments(sys.argv[1:])[1])
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    elif expected:
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}\nThis is a bug in grn, not in your input: please report it."
+    show_error(f"{process}{text}")
+    raise SystemExit(code) from error

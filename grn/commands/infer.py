@@ -1,0 +1,36 @@
+"""`grn infer`: read a trained run out again, on its own cells or on others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from grn._errors import InputError
+from grn.commands._launch import current_folder, launch, open_run, task
+from grn.config import conf_dir
+
+
+@hydra.main(version_base=None, config_path=str(conf_dir()), config_name="infer")
+@task
+def infer(cfg: DictConfig) -> None:
+    """Extract a network with a trained model and show it."""
+    from grn import console, pipeline
+    from grn.run_folder import is_first_process
+
+    if Path(cfg.run).resolve() in (current_folder().resolve(), *current_folder().resolve().parents[:1]):
+        raise InputError(f"The network of {cfg.run} cannot be written into the run itself: give another name=...")
+    cfg, folder = open_run(cfg)
+    network = pipeline.infer_command(cfg, folder)
+    if is_first_process():
+        console.show_first_sight(network, folder)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    launch(infer, "infer")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,10 @@
+"""Configuration: composing it from conf/*.yaml, checking it, building objects from it."""
+
+from grn.config.composing import compose
+from grn.config.overrides import prepare_override
+from grn.config.paths import conf_dir
+from grn.config.plain import plain_config
+from grn.config.targets import instantiate, load_data
+from grn.config.validating import validate
+
+__all__ = ["compose", "conf_dir", "instantiate", "load_data", "plain_config", "prepare_override", "validate"]

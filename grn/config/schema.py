@@ -1,0 +1,131 @@
+"""What each command's configuration may hold. The values are in conf/*.yaml: here are names and types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Format = Literal["parquet", "tsv", "csv", "graphml", "h5ad", "sif", "gmt"]
+
+
+@dataclass
+class Data:
+    """Where the expression comes from; everything else in the node goes to its `_target_`."""
+
+    name: str
+    tf: str | list[str]
+    layer: str | None
+
+
+@dataclass
+class Model:
+    """A model; everything else goes to its `_target_`. These may depend on the data: resolved later."""
+
+    name: str
+    head_dim: int | None = None
+    context: Literal["none", "group", "cell", "auto"] | None = None
+
+
+@dataclass
+class Training:
+    """How a model is trained. A field with a default may be absent: not every objective has it."""
+
+    epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    validation_fraction: float
+    patience: int
+    noise: float | Literal["auto"]
+    optimizer: dict[str, Any]
+    hidden_fraction: float | None = None
+
+
+@dataclass
+class Network:
+    """How the trained model is read out, and which files are written."""
+
+    readout: Literal["effect", "sphere"]
+    formats: list[Format]
+    graphml_top: int
+    figure_top: int
+
+
+@dataclass
+class Train:
+    """`grn train`."""
+
+    data: Data
+    model: Model
+    training: Training
+    trainer: dict[str, Any]
+    callbacks: dict[str, Any]
+    network: Network
+    name: str | None
+    seed: int
+    tf: str | list[str]
+    group_by: str | None
+    allow_negative: bool
+    resume: bool
+    overwrite: bool
+
+
+@dataclass
+class Infer:
+    """`grn infer`."""
+
+    run: str
+    data: Data | None
+    network: Network
+    name: str | None
+    group_by: str | None
+    overwrite: bool
+
+
+@dataclass
+class Evaluate:
+    """`grn evaluate`."""
+
+    network: str
+    reference: str
+    candidates: Literal["all_genes", "reference_genes"]
+    group: str | None
+    output: str | None
+
+
+@dataclass
+class Export:
+    """`grn export`."""
+
+    network: str
+    output: str
+    format: str | None
+    group: str | None
+    top: int | None
+    per_target: int | None
+
+
+@dataclass
+class Simulate:
+    """`grn simulate`."""
+
+    data: Data
+    output: str
+    reference: str | None
+    overwrite: bool
+
+
+@dataclass
+class Doctor:
+    """`grn doctor`."""
+
+    device: str | None
+
+
+COMMANDS: dict[str, type] = {
+    "train": Train,
+    "infer": Infer,
+    "evaluate": Evaluate,
+    "export": Export,
+    "simulate": Simulate,
+    "doctor": Doctor,
+}

@@ -1,0 +1,71 @@
+"""A run may be continued only as what it was: the same settings, cells, genes, regulators and groups."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grn._errors import InputError
+from grn._provenance import matrix_checksum
+from grn.data import CheckedData
+from grn.run_folder import RECORD
+from grn.training.checkpoints import LAST, load_checkpoint
+
+# Settings that say where a run goes, on what it is computed or what is written, not what is trained.
+_FREE = ("name", "resume", "overwrite", "network")
+_FREE_OF_TRAINER = ("accelerator", "devices", "num_nodes", "strategy")
+
+
+def describe(config: Mapping[str, Any], checked: CheckedData) -> dict[str, Any]:
+    """What makes a run the run it is: settings that matter to training, and a digest of the data."""
+    groups: Any = [] if checked.groups is None else checked.groups.astype(str)
+    settings = _what_is_trained(config)
+    return {
+        "config": settings,
+        "input": matrix_checksum(checked.x, checked.genes, checked.cells, checked.tf_names, groups),
+        "kind": checked.report.kind,
+    }
+
+
+def refuse_other_run(folder: Path, description: Mapping[str, Any]) -> None:
+    """Raise where the folder's last checkpoint belongs to other settings or other data."""
+    last = folder / "checkpoints" / LAST
+    if not last.exists():
+        return
+    before = load_checkpoint(last)["grn"]
+    _refuse_changes(folder, before["config"], description["config"])
+    if before["input"] != description["input"]:
+        raise InputError(
+            f"The cells, genes, TFs or groups are not those the run in {folder} was started with; overwrite=true "
+            "starts again."
+        )
+
+
+def refuse_changes_to_finished(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise where a finished run is asked to resume with settings that it was not made with."""
+    before = json.loads((folder / RECORD).read_text(encoding="utf-8"))["config"]
+    now = json.loads(json.dumps(dict(config), default=str))
+    _refuse_changes(folder, _what_is_trained(before), _what_is_trained(now))
+    if before["network"] != now["network"]:
+        raise InputError(
+            f"The run in {folder} is finished with other settings of network. `grn infer run={folder.name}` reads it "
+            "out again with these."
+        )
+
+
+def _what_is_trained(config: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in config.items() if key not in _FREE}
+    trainer = config.get("trainer") or {}
+    kept["trainer"] = {key: value for key, value in trainer.items() if key not in _FREE_OF_TRAINER}
+    return kept
+
+
+def _refuse_changes(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    changed = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    if changed:
+        raise InputError(
+            f"The run in {folder} was started with other settings of {', '.join(changed)}. Resume it with the same "
+            "ones, or start again with overwrite=true."
+        )

@@ -1,0 +1,270 @@
+"""The folder of one run: its name, who may write into it, and run.json, which says what was run with what."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grn._errors import InputError, did_you_mean
+from grn._files import sha256, write_text
+from grn._provenance import command_line, commit, matrix_checksum, peak_memory, versions
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from grn.data import CheckedData
+
+RECORD = "run.json"
+# What a run writes. Starting over removes these and nothing else a user may have put there.
+PRODUCTS = (RECORD, "checkpoints", "metrics.csv", "network.*", "reference.csv", "figures", "*.log", ".hydra")
+# Where what overwrite=true replaces stands until the new run is finished.
+REPLACED = ".replaced"
+_NAME_HELP = "use letters, digits, dot, dash and underscore, beginning with a letter or digit"
+
+
+def run_name(name: str | None, data_name: str, stamp: str) -> str:
+    """Name of the run's folder: `name`, or `<data_name>-<stamp>` where there is none.
+
+    Raises
+    ------
+    grn._errors.InputError
+        If the name could not be a plain folder name on every system.
+    """
+    chosen = f"{data_name}-{stamp}" if name is None else str(name)
+    plain = chosen.replace("-", "").replace("_", "").replace(".", "")
+    if not (plain.isalnum() and plain.isascii() and chosen[0].isalnum() and not chosen.endswith(".")):
+        raise InputError(f"The run cannot be called {chosen!r}: {_NAME_HELP}, for instance name=my_run-1.")
+    if len(chosen) > 100:
+        raise InputError(f"The run's name has {len(chosen)} characters; at most 100 are possible.")
+    return chosen
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes files, where several train together.
+
+    Processes are numbered by torchrun (RANK), by Lightning (NODE_RANK, LOCAL_RANK) or by SLURM (SLURM_PROCID).
+    """
+    place = os.environ
+    if place.get("RANK"):
+        return int(place["RANK"]) == 0
+    if place.get("LOCAL_RANK"):
+        return int(place["LOCAL_RANK"]) == 0 and int(place.get("NODE_RANK") or 0) == 0
+    return int(place.get("SLURM_PROCID") or 0) == 0
+
+
+def claim(folder: str | Path, *, overwrite: bool = False, resume: bool = False) -> Path:
+    """Make the folder ready for a run, or refuse it.
+
+    Parameters
+    ----------
+    folder
+        The run's folder; made if it is not there.
+    overwrite
+        Put aside what an earlier run wrote there (`PRODUCTS`; other files stay), until `settle`.
+    resume
+        Continue an earlier run: nothing is removed, and nothing is refused.
+
+    Raises
+    ------
+    grn._errors.InputError
+        If a run stands there, finished or not, and neither option was given; or both were.
+    """
+    folder = Path(folder)
+    if overwrite and resume:
+        raise InputError("resume=true continues a run and overwrite=true starts it again: give one of them.")
+    if overwrite:
+        _move_products(folder, folder / REPLACED)
+    elif not resume:
+        if (folder / RECORD).exists():
+            raise InputError(f"{folder} holds a finished run: give another name=..., or overwrite=true to replace it.")
+        if any(folder.glob("checkpoints/*")):
+            raise InputError(
+                f"{folder} holds an unfinished run: resume=true continues it, overwrite=true starts it again."
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def settle(folder: Path, *, failed: bool) -> None:
+    """Drop what a finished run has replaced; give it back where the new run failed before its first checkpoint."""
+    aside = folder / REPLACED
+    if not aside.exists():
+        return
+    if failed and any(folder.glob("checkpoints/*")):
+        return  # the new run can be resumed; the old one is dropped when that is finished
+    if failed:
+        _remove_products(folder)
+        _move_products(aside, folder)
+    shutil.rmtree(aside)
+
+
+def _move_products(folder: Path, target: Path) -> None:
+    products = [product for pattern in PRODUCTS for product in folder.glob(pattern)]
+    if not products:
+        return
+    if target.name == REPLACED:
+        shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(exist_ok=True)
+    for product in products:
+        product.rename(target / product.name)
+
+
+def _remove_products(folder: Path) -> None:
+    for pattern in PRODUCTS:
+        for product in folder.glob(pattern):
+            if product.is_dir() and not product.is_symlink():
+                shutil.rmtree(product)
+            else:
+                product.unlink()
+
+
+def resumed(folder: Path, cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Settings a stopped run continues with: its own, with the overrides given now on top.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    cfg
+        The configuration composed now.
+    overrides
+        What was given now, such as ``["name=my_run", "resume=true"]``. Settings that change the result are refused
+        later, when they are compared with the checkpoint's.
+
+    Raises
+    ------
+    grn._errors.InputError
+        If no run was started there.
+    """
+    from omegaconf import DictConfig, OmegaConf
+
+    saved = folder / ".hydra" / "config.yaml"
+    if not saved.exists():
+        started = [path.parent.parent.name for path in folder.parent.glob("*/.hydra/config.yaml")]
+        hint = did_you_mean(folder.name, started) or (f" Runs there: {', '.join(started[:5])}." if started else "")
+        raise InputError(
+            f"There is nothing to resume in {folder}: no run was started there.{hint} name=... says which run."
+        )
+    before = OmegaConf.create(OmegaConf.load(saved))
+    if not isinstance(before, DictConfig):
+        raise InputError(f"{saved} does not hold the settings of a run.")
+    before.overwrite = False  # it was meant for what stood there before the run that is resumed
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~").partition("@")[0]
+        value = OmegaConf.select(cfg, key, default=None)
+        if value is None and "." not in key and key not in cfg:
+            return cfg  # an experiment: it may set anything, so it speaks for itself
+        OmegaConf.update(before, key, value, merge=False, force_add=True)
+    return before
+
+
+def save_config(folder: Path, files: Mapping[str, Any]) -> None:
+    """Write Hydra's record of a run, `.hydra/<name>.yaml`, each file whole or not at all."""
+    from omegaconf import OmegaConf
+
+    for name, config in files.items():
+        write_text(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(config))
+
+
+class Stopwatch:
+    """Seconds per phase of a run.
+
+    Examples
+    --------
+    >>> watch = Stopwatch()
+    >>> with watch.phase("load"):
+    ...     pass
+    >>> list(watch.seconds)
+    ['load']
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a block; phases of the same name add up."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def record(
+    folder: str | Path,
+    config: Mapping[str, Any],
+    checked: CheckedData | None = None,
+    timings: Mapping[str, float] | Stopwatch | None = None,
+    *,
+    device: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write run.json, the mark of a finished run.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    config
+        The composed configuration as plain values.
+    checked
+        The data after the gate; its report goes in, and its checksum where the input is not one file.
+    timings
+        Seconds per phase.
+    device
+        Where the model was trained: ``cpu``, ``cuda:0`` with its name, ...
+    extra
+        Further entries; they may not replace any of ours.
+
+    Returns
+    -------
+    Path
+        The written file.
+    """
+    seconds = timings.seconds if isinstance(timings, Stopwatch) else dict(timings or {})
+    entries: dict[str, Any] = {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command_line(sys.argv),
+        "seed": config.get("seed"),
+        "device": device,
+        "input": _input(config, checked),
+        "gate": checked.report.to_dict() if checked is not None else None,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "peak_memory_bytes": peak_memory(),
+        "versions": versions(),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "config": dict(config),
+    }
+    taken = set(entries) & set(extra or {})
+    if taken:
+        raise KeyError(f"run.json already has {', '.join(sorted(taken))}")
+    target = Path(folder) / RECORD
+    write_text(target, json.dumps({**entries, **(extra or {})}, indent=2, default=str) + "\n")
+    return target
+
+
+def _input(config: Mapping[str, Any], checked: CheckedData | None) -> dict[str, Any]:
+    data = config.get("data") or {}
+    entry: dict[str, Any] = {"name": data.get("name")}
+    path = data.get("path")
+    if path is not None:
+        entry["path"] = str(Path(path).absolute())
+    if path is not None and Path(path).is_file():
+        entry["sha256"] = sha256(path)
+        entry["of"] = "file"
+    elif checked is not None:
+        entry["sha256"] = matrix_checksum(checked.x, checked.genes, checked.cells)
+        entry["of"] = "matrix with its names"
+    return entry

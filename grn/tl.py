@@ -1,0 +1,116 @@
+"""Tools: inference on an AnnData in memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grn._errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+# Settings with an argument of their own, or without meaning where there is no run folder.
+_ARGUMENTS = ("data", "tf", "group_by", "seed", "name", "resume", "overwrite", "experiment")
+METHODS = ("regulatory", "contextual", "transformer")
+
+
+def infer(
+    adata: AnnData,
+    tf: str | Sequence[str] = "human",
+    *,
+    method: str = "regulatory",
+    layer: str | None = None,
+    group_by: str | None = None,
+    seed: int = 0,
+    key_added: str = "grn",
+    copy: bool = False,
+    overrides: Sequence[str] = (),
+) -> AnnData | None:
+    """Infer a signed gene regulatory network: check the data, train, extract.
+
+    The same as `grn train` with the same defaults, without a run folder.
+
+    Parameters
+    ----------
+    adata
+        Expression (cells, genes): counts, or log1p of counts per 10k.
+    tf
+        Which genes may regulate: "human", "mouse", "all", a file, names, or "human,+GENE,-GENE".
+    method
+        "regulatory" (the signed attention of targets to regulators), "contextual" (the same with a map for each
+        cell) or "transformer" (attention of a gene-token transformer, for comparison).
+    layer
+        Layer with the expression, "X" or "raw". Default: layers["counts"] if there, else X.
+    group_by
+        Column of `adata.obs`: one network for each group of cells, from one fit.
+    seed
+        Of the initial weights, the held-out cells and the order of cells. Equal seeds give equal networks on CPU.
+    key_added
+        Name of the slots.
+    copy
+        Return a copy with the result instead of writing into `adata`.
+    overrides
+        Further settings as on the command line, such as ["training.epochs=40", "network.readout=sphere"].
+
+    Returns
+    -------
+    None, or the copy. Writes
+
+    - ``.varp[key_added]`` sparse float32 (genes, genes): weight of regulator (row) for target (column); with groups,
+      their mean
+    - ``.uns[key_added]`` edges, params, version, convention
+    - ``.var["is_tf"]``
+
+    Raises
+    ------
+    InputError
+        Where the data, a name or a setting cannot be used; the message says what to do.
+
+    Examples
+    --------
+    >>> import grn
+    >>> adata = grn.datasets.krumsiek11()
+    >>> grn.tl.infer(adata, tf="all")
+    >>> grn.get.edges(adata).columns.tolist()
+    ['source', 'target', 'weight', 'sign']
+    """
+    from grn.config import compose, plain_config, validate
+    from grn.network import add_to_anndata
+    from grn.pipeline import infer as run
+
+    if method not in METHODS:
+        raise InputError(
+            f"Unknown method {method!r}; choose one of {', '.join(METHODS)}.{did_you_mean(method, METHODS)}"
+        )
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if (
+            key.partition(".")[0] in _ARGUMENTS
+            or key == "model"
+            or (key.startswith("network.") and key != "network.readout")
+        ):
+            raise InputError(
+                f"overrides has {override!r}: that is an argument of `infer`, or it belongs to the run folder that "
+                "only `grn train` makes."
+            )
+    if layer == "raw" and adata.raw is not None and not adata.raw.var_names.isin(adata.var_names).all():
+        raise InputError(
+            "adata.raw has genes that adata has not, so the network would not fit into its slots. Infer on "
+            "adata.raw.to_adata() instead."
+        )
+    cfg = compose("train", [f"model={method}", f"seed={seed}", *overrides])
+    validate(cfg, "train")
+    config = plain_config(cfg)
+    config["tf"] = tf if isinstance(tf, str) else list(tf)
+    config["data"] = {"name": "anndata", "layer": layer}
+    config["group_by"] = group_by
+    with tempfile.TemporaryDirectory(prefix="grn-") as folder:
+        network = run(adata, config, Path(folder)).network
+    if network is None:  # another process of a distributed run holds it
+        return None
+    target = adata.copy() if copy else adata
+    add_to_anndata(target, network, key_added=key_added)
+    return target if copy else None

@@ -1,0 +1,189 @@
+"""From configuration and checked data to a model, its data module and its objective."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from grn._errors import InputError
+from grn._log import logger
+from grn.config import instantiate
+from grn.data import CheckedData, ExpressionDataModule
+from grn.data.statistics import GeneStatistics, gene_statistics
+from grn.models import GeneTransformer, Moments, NoiseChoice, RegulatoryModel, choose_noise
+from grn.training.objectives import MaskedExpressionObjective, Objective, RegulatoryObjective
+
+
+def build_model(
+    settings: dict[str, Any],
+    *,
+    regulators: np.ndarray,
+    statistics: GeneStatistics,
+    n_groups: int,
+    seed: int,
+) -> RegulatoryModel | GeneTransformer:
+    """Model of the configuration group `model` for genes with these statistics.
+
+    Parameters
+    ----------
+    settings
+        The group, resolved to plain values.
+    regulators
+        Positions of the regulators among the genes, int64 (regulators,).
+    statistics
+        Of each gene, see `grn.data.statistics`.
+    n_groups
+        Number of cell groups; 0 where there are none.
+    seed
+        Of the initial weights.
+    """
+    settings = {key: value for key, value in settings.items() if key != "name"}
+    genes: dict[str, Any] = {
+        "n_genes": len(statistics.mean),
+        "mean": torch.from_numpy(statistics.mean),
+        "std": torch.from_numpy(statistics.std),
+        "seed": seed,
+    }
+    if settings["_target_"].endswith(".GeneTransformer"):
+        return instantiate(settings, **genes)
+    if "encoder" in settings:
+        genes["encoder"] = instantiate(settings.pop("encoder"), **genes)
+    settings["context"] = _context(settings["context"], n_groups)
+    return instantiate(
+        settings,
+        **genes,
+        regulators=torch.from_numpy(regulators),
+        detection=torch.from_numpy(statistics.detection),
+        n_groups=max(n_groups, 1),
+    )
+
+
+def _context(setting: str, n_groups: int) -> str:
+    """Context of the model: "auto" is a map for each group where there are groups; raise where it cannot be."""
+    if setting == "auto":
+        return "group" if n_groups else "none"
+    if setting == "none" and n_groups:
+        raise InputError(
+            "model.context=none makes one map for all cells, so group_by has nothing to tell apart. Leave group_by "
+            "out, or leave model.context at auto."
+        )
+    if setting == "group" and not n_groups:
+        raise InputError("model.context=group makes a map for each group of cells: give group_by=... too.")
+    return setting
+
+
+def build_data(training: dict[str, Any], checked: CheckedData, seed: int) -> ExpressionDataModule:
+    """Data module of the configuration group `training`."""
+    return ExpressionDataModule(
+        checked,
+        batch_size=training["batch_size"],
+        validation_fraction=training["validation_fraction"],
+        seed=seed,
+        batches_per_epoch=training["steps_per_epoch"],
+    )
+
+
+def build_objective(
+    config: dict[str, Any], checked: CheckedData, data: ExpressionDataModule, description: dict[str, Any]
+) -> Objective:
+    """Objective around a freshly initialised model, with what a checkpoint needs to be read again.
+
+    Parameters
+    ----------
+    config
+        Composed configuration as plain values; `model`, `training` and `seed` are used.
+    checked
+        Data that passed the gate.
+    data
+        Its data module.
+    description
+        Entries to add to what travels in the checkpoint.
+    """
+    training, seed = config["training"], config["seed"]
+    groups = None if checked.groups is None else [str(name) for name in checked.groups.categories]
+    model = build_model(
+        config["model"],
+        regulators=checked.regulators,
+        statistics=gene_statistics(checked.x),
+        n_groups=len(groups or []),
+        seed=seed,
+    )
+    optimizer = instantiate({**training["optimizer"], "_partial_": True})
+    try:
+        optimizer(model.parameters())
+    except ValueError as error:
+        raise InputError(f"training.optimizer cannot be built: {error}") from error
+    steps = training["epochs"] * training["steps_per_epoch"]
+    hidden = {key: training[key] for key in ("hidden_fraction",) if key in training}
+    if hidden and not isinstance(model, GeneTransformer) and model.context != "cell":
+        raise InputError(
+            f"training.hidden_fraction={hidden['hidden_fraction']} is the share of genes hidden from an encoder, which "
+            f"model={config['model']['name']} does not have. Leave it out."
+        )
+    objective: Objective
+    noise = None
+    if isinstance(model, GeneTransformer):
+        if training["noise"] != "auto":
+            raise InputError(
+                f"training.noise={training['noise']} is the regulatory model's penalty; a transformer trained by "
+                "masked expression has none. Leave it out."
+            )
+        objective = MaskedExpressionObjective(model, optimizer, steps=steps, seed=seed, **hidden)
+    else:
+        noise = training["noise"]
+        if noise == "auto":
+            choice = noise_for(model, data, seed)
+            logger.info("input noise: %g standard deviations (%s)", choice.noise, choice.reason)
+            noise = choice.noise
+        objective = RegulatoryObjective(model, optimizer, steps=steps, noise=noise, seed=seed, **hidden)
+    objective.description = {
+        "genes": [str(name) for name in checked.genes],
+        "regulators": checked.regulators.tolist(),
+        "groups": groups,
+        "model": config["model"],
+        "noise": noise,
+        **description,
+    }
+    return objective
+
+
+def noise_for(model: RegulatoryModel, data: ExpressionDataModule, seed: int) -> NoiseChoice:
+    """Input noise by the reliability of the closed-form network between two random halves of the cells."""
+    side = torch.rand(len(data.dataset), generator=torch.Generator().manual_seed(seed)) < 0.5
+    halves: list[Moments | None] = [None, None]
+    for batch in data.predict_dataloader():
+        for index in (0, 1):
+            x = batch["x"][side[batch["cell"]] == bool(index)]
+            moments = Moments.of(model.values(x), model.standardise(x), model.regulators)
+            before = halves[index]
+            halves[index] = moments if before is None else before + moments
+    first, second = halves
+    if first is None or second is None:
+        raise RuntimeError("The data module gave no cells.")
+    return choose_noise(first, second)
+
+
+def rebuild(checkpoint: dict[str, Any]) -> tuple[RegulatoryModel | GeneTransformer, dict[str, Any]]:
+    """Trained model of a checkpoint and its description (genes, regulators, groups, settings)."""
+    description, state = checkpoint["grn"], checkpoint["state_dict"]
+    weights = {
+        key.removeprefix("model."): value.float() if value.is_floating_point() else value
+        for key, value in state.items()
+    }
+    genes = len(weights["mean"])
+    statistics = GeneStatistics(
+        weights["mean"].cpu().numpy(),
+        weights["std"].cpu().numpy(),
+        weights["detection"].cpu().numpy() if "detection" in weights else np.ones(genes, dtype=np.float32),
+    )
+    model = build_model(
+        dict(description["model"]),
+        regulators=np.asarray(description["regulators"], dtype=np.int64),
+        statistics=statistics,
+        n_groups=len(description["groups"] or []),
+        seed=0,
+    )
+    model.load_state_dict(weights)
+    return model.eval(), description
