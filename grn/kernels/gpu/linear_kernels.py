@@ -134,7 +134,7 @@ def rows_kernel(
 @triton.jit
 def queries_kernel(
     d_output, d_inverse_norm, q, inverse_norm, states, dot, inner, d_q, d_square, partial,
-    do_batch, do_head, do_row, q_batch, q_head, q_row, heads, n, splits, rows_per_split,
+    d_output_batch, d_output_head, d_output_row, q_batch, q_head, q_row, heads, n, splits, rows_per_split,
     D: tl.constexpr, DV: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_DV: tl.constexpr,
     BLOCK: tl.constexpr, PANELS: tl.constexpr, PANEL: tl.constexpr,
     INNER: tl.constexpr, GRADIENT: tl.constexpr, SUMS: tl.constexpr, INPUT: tl.constexpr,
@@ -147,7 +147,7 @@ def queries_kernel(
     """
     head, split, panel, total = place(splits, PANELS)
     shares = total * n
-    d_output += (head // heads) * do_batch + (head % heads) * do_head
+    d_output += (head // heads) * d_output_batch + (head % heads) * d_output_head
     q += (head // heads) * q_batch + (head % heads) * q_head
     states += head * (D * (D + DV))
     state = read_state_transposed(states + D, panel * PANEL, D + DV, DV, D, BLOCK_DV, PANEL)
@@ -161,7 +161,7 @@ def queries_kernel(
     d_state = tl.zeros((BLOCK_D, BLOCK_DV), tl.float32)
     for start in range(first, last, BLOCK):
         queries = read(q, start, last, q_row, 0, BLOCK, D, BLOCK_D)
-        upstream = read(d_output, start, last, do_row, 0, BLOCK, DV, BLOCK_DV)
+        upstream = read(d_output, start, last, d_output_row, 0, BLOCK, DV, BLOCK_DV)
         gradient = product(upstream, state_high, state_low, INPUT)
         if INNER:
             right = queries
