@@ -70,12 +70,12 @@ def test_half_precision(dtype: torch.dtype, inputs: Inputs) -> None:
     half = inputs(dtype=dtype)
     prior = torch.tensor([0.5, -2.0, 1.0, 3.0])
     some = listed("excluded prior", prior)
+    d_output = torch.randn(2, 2, 5, 3, generator=torch.Generator().manual_seed(1)).to(dtype)
     results = []
-    for q, k, v in (half, [tensor.double() for tensor in half]):
-        output, norm, states = factorised.forward(linear, q, k, v, None, some, EPS)
-        results.append(
-            (output, norm, *factorised.backward(linear, v.sum() * output, None, q, k, v, norm, states, some))
-        )
+    for *tensors, gradient in ([*half, d_output], [tensor.double() for tensor in (*half, d_output)]):
+        output, norm, states = factorised.forward(linear, *tensors, None, some, EPS)
+        gradients = factorised.backward(linear, gradient, None, *tensors, norm, states, some)
+        results.append((output, norm, *gradients))
     bound = 4 * torch.finfo(dtype).eps
     types = [dtype, torch.float32, dtype, dtype, dtype, torch.float32, torch.float32]
     for ours, truth, kind in zip(*results, types, strict=True):
