@@ -6,16 +6,18 @@ them all for `grn.kernels.gpu.offline`, which compiles them and fails where regi
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from grn.kernels.gpu.flashsign_configs import HEAD_DIMS
+from grn.kernels.gpu.flashsign_configs import head_dims
 from grn.kernels.gpu.flashsign_launches import (
     common_arguments,
     forward_launch,
+    has_pairs,
     key_launch,
     prepare_launch,
     prior_launch,
@@ -89,27 +91,38 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
     """Gradients of q, k, v, of the prior if asked for (in its shape, summed over shared axes), and of the square.
 
-    `deterministic` runs two kernels, 7 products of a tile; without it one kernel with 5 products adds to dq by atomic
-    operations. The prior's gradient is one more pass over the pairs, deterministic in any case. The gradient of the sum
-    of squares (batch, heads, n), float32, is what a sink needs.
+    `deterministic` runs two kernels, 7 products of a tile. Without it one kernel with 5 products adds to dq by atomic
+    operations, unless an option over pairs is used, whose kernels exist in the deterministic form alone. The prior's
+    gradient is one more pass over the pairs. The gradient of the sum of squares (batch, heads, n), float32, is what a
+    sink needs.
     """
     kind = architecture(q.device)
     common = common_arguments(q, k, v, own, mask, prior, dropout_p, seed)
+    atomic = not deterministic and not has_pairs(common)
     weighted = torch.empty(output.shape, dtype=output.dtype, device=q.device)
     d_square = torch.empty(q.shape[:3], dtype=torch.float32, device=q.device)
     d_k, d_v = (
         torch.empty(k.shape, dtype=k.dtype, device=q.device),
         torch.empty(v.shape, dtype=v.dtype, device=q.device),
     )
-    if deterministic:
-        d_q = torch.empty(q.shape, dtype=q.dtype, device=q.device)
-    else:
+    if atomic:
         d_q = torch.zeros(q.shape, dtype=torch.float32, device=q.device)
+    else:
+        d_q = torch.empty(q.shape, dtype=q.dtype, device=q.device)
     d_prior = torch.empty(prior.shape, dtype=prior.dtype, device=q.device) if prior_grad and prior is not None else None
     d_inverse_norm, inverse_norm = d_inverse_norm.contiguous(), inverse_norm.contiguous()
     with torch.cuda.device_of(q):
         launch, own_ranges = prepare_launch(
-            kind, common, d_output, d_inverse_norm, output.contiguous(), inverse_norm, weighted, d_square, dropout_p
+            kind,
+            common,
+            d_output,
+            d_inverse_norm,
+            output.contiguous(),
+            inverse_norm,
+            weighted,
+            d_square,
+            dropout_p,
+            atomic,
         )
         launch.run()
         rows = {"weighted": weighted, "d_square": d_square, "factor": None, "slope": None, "unscale": None}
@@ -117,10 +130,9 @@ def backward(
         if q.dtype == torch.float16:
             rows |= _half_range(common, weighted, output, inverse_norm, d_inverse_norm, d_square, dropout_p)
             normal = inverse_norm
-        if deterministic:
+        if not atomic:
             query_launch(kind, common, rows, d_q).run()
-        atomic = None if deterministic else d_q
-        key_launch(kind, common, rows, own_ranges, normal, atomic, d_k, d_v, dropout_p).run()
+        key_launch(kind, common, rows, own_ranges, normal, d_q if atomic else None, d_k, d_v, dropout_p).run()
         if d_prior is not None:
             prior_launch(kind, common, rows, d_prior).run()
     return d_q.to(q.dtype), d_k, d_v, d_prior, d_square
@@ -164,40 +176,42 @@ def _half_range(
 
 
 def variants(capability: int) -> Iterator[Variant]:
-    """Every shipped configuration for compute capability 80, 90 or 100, as it is launched at even sizes."""
-    for dtype in (torch.bfloat16, torch.float32):
-        for d in HEAD_DIMS:
-            for pairs in (False, True):
-                yield from _variants(capability, dtype, d, pairs)
+    """Every shipped configuration for compute capability 80, 90 or 100, as it is launched at even sizes.
+
+    Each has the largest program that takes it: an own key in the plain kernels, all options at once in the others, and
+    there float16, whose kernels hold the factors of `_half_range` besides.
+    """
+    for width, pairs in itertools.product((2, 4), (False, True)):
+        dtype = torch.float32 if width == 4 else torch.float16 if pairs else torch.bfloat16
+        for d in head_dims(width, pairs):
+            yield from _variants(capability, dtype, d, pairs)
 
 
 def _variants(capability: int, dtype: torch.dtype, d: int, pairs: bool) -> Iterator[Variant]:
-    """The kernels of one table entry with an own key (the usual case); with all options where `pairs`."""
     n, heads = 1024, 4
 
-    def rows(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.empty(shape, dtype=dtype, device="meta")
 
-    q, k, v, output, weighted = (rows(2, heads, n, d, dtype=dtype) for _ in range(5))
-    inverse_norm, d_square = rows(2, heads, n), rows(2, heads, n)
-    own = rows(n, dtype=torch.int32)
-    mask, prior, seed = rows(1, 1, n, n, dtype=torch.bool), rows(1, 1, n, n), rows(1, dtype=torch.int64)
-    dropout_p = 0.1 if pairs else 0.0
-    options = (own, mask, prior, dropout_p, seed) if pairs else (own, None, None, 0.0, None)
-    common = common_arguments(q, k, v, *options)
-    of_rows = {"weighted": weighted, "d_square": d_square, "factor": None, "slope": None, "unscale": None}
-    ranges, mass = rows(16, 2, dtype=torch.int32), d_square if pairs else None
-    end = f"{str(dtype).removeprefix('torch.')}-d{d}-{'pairs' if pairs else 'plain'}"
+    q, k, v, output, weighted = (empty(2, heads, n, d, dtype=dtype) for _ in range(5))
+    own, each = empty(n, dtype=torch.int32), empty(2, heads, n)
+    mask, prior, seed = empty(1, 1, n, n, dtype=torch.bool), empty(1, 1, n, n), empty(1, dtype=torch.int64)
+    p = 0.1 if pairs else 0.0
+    common = common_arguments(q, k, v, own, *((mask, prior, p, seed) if pairs else (None, None, p, None)))
+    half = each if dtype == torch.float16 else None
+    rows = {"weighted": weighted, "d_square": each, "factor": half, "slope": half, "unscale": half}
+    prepare, ranges = prepare_launch(capability, common, output, each, output, each, weighted, each, p, atomic=False)
     launches = {
-        "forward": forward_launch(capability, common, output, inverse_norm, mass, None, 1.0, dropout_p),
-        "query": query_launch(capability, common, of_rows, q),
-        "key": key_launch(capability, common, of_rows, ranges, None, None, k, v, dropout_p),
-        "atomic": key_launch(capability, common, of_rows, ranges, None, rows(2, heads, n, d), k, v, dropout_p),
+        "forward": forward_launch(capability, common, output, each, each if pairs else None, half, 1.0, p),
+        "query": query_launch(capability, common, rows, q),
+        "key": key_launch(capability, common, rows, ranges, half, None, k, v, p),
     }
     if pairs:
-        launches["prior"] = prior_launch(capability, common, of_rows, prior)
+        launches["prior"] = prior_launch(capability, common, rows, prior)
+    else:
+        launches["atomic"] = key_launch(capability, common, rows, ranges, half, empty(2, heads, n, d), k, v, p)
+    end = f"{str(dtype).removeprefix('torch.')}-d{d}-{'pairs' if pairs else 'plain'}"
     for name, launch in launches.items():
         yield launch.variant(f"{name}-{end}")
     if not pairs:
-        arguments = (capability, common, output, inverse_norm, output, inverse_norm, weighted, d_square, 0.0)
-        yield prepare_launch(*arguments)[0].variant(f"prepare-{end}", tensor_cores=False)
+        yield prepare.variant(f"prepare-{end}", tensor_cores=False)

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def"
 """Backward kernels of the quadratic form.
 
 With w_i = r_i do_i / (1 - p) written once beforehand, and e_i = 2 dsq_i, the gradient of a score is one

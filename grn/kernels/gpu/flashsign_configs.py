@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from grn.kernels.gpu.launch import Config
 
-# Head dims are padded to one of these.
-HEAD_DIMS = (32, 64, 128)
+KERNELS = ("forward", "query", "key", "atomic", "prior")
 
-KERNELS = ("forward", "query", "key", "prior")
+
+def head_dims(width: int, pairs: bool) -> tuple[int, ...]:
+    """Sizes that d and dv are padded to, for elements of `width` bytes, with or without options over pairs."""
+    return (32, 64, 128) if width == 2 and not pairs else (64, 128)
+
 
 # (kernel, capability, padded head dim, bytes of an element, options over pairs) -> tiles.
 CONFIGS: dict[tuple[str, int, int, int, bool], Config] = {
     (kernel, capability, d, width, pairs): Config(64, 64 if width == 2 else 32, 4, 2)
     for kernel in KERNELS
     for capability in (80, 90, 100)
-    for d in HEAD_DIMS
     for width in (2, 4)
     for pairs in (False, True)
+    for d in head_dims(width, pairs)
 }

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def"
 """Forward kernel of the quadratic form: FlashSign of Abbott et al. 2025 (arXiv 2505.09326).
 
 A program owns a tile of queries and walks over the keys. Unlike a softmax, the norm of a row needs no running maximum

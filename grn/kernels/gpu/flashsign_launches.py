@@ -14,7 +14,7 @@ from torch import Tensor
 
 from grn.kernels.dropout import threshold
 from grn.kernels.gpu.flashsign_backward import key_kernel, prepare_kernel, query_kernel
-from grn.kernels.gpu.flashsign_configs import CONFIGS, HEAD_DIMS
+from grn.kernels.gpu.flashsign_configs import CONFIGS, head_dims
 from grn.kernels.gpu.flashsign_forward import forward_kernel
 from grn.kernels.gpu.flashsign_prior import prior_kernel
 from grn.kernels.gpu.launch import Config, Launch, dense_rows, pair_arguments, row_arguments
@@ -51,19 +51,22 @@ def common_arguments(
     }
 
 
+def has_pairs(common: dict[str, Any]) -> bool:
+    """Whether an option holds a further tile over pairs in registers, for which there are smaller tiles."""
+    return any(common[name] is not None for name in ("mask", "prior", "seed"))
+
+
+def _padded(d: int, common: dict[str, Any]) -> int:
+    return next(size for size in head_dims(common["q"].element_size(), has_pairs(common)) if size >= d)
+
+
 def _config(kernel: str, kind: int, common: dict[str, Any]) -> Config:
-    # Options over pairs hold a further tile in registers: they take smaller tiles than the plain kernel.
-    pairs = any(common[name] is not None for name in ("mask", "prior", "seed"))
-    width = common["q"].element_size()
-    return CONFIGS[kernel, kind, _padded(max(common["d"], common["dv"])), width, pairs]
-
-
-def _padded(d: int) -> int:
-    return next(size for size in HEAD_DIMS if size >= d)
+    size = _padded(max(common["d"], common["dv"]), common)
+    return CONFIGS[kernel, kind, size, common["q"].element_size(), has_pairs(common)]
 
 
 def _sizes(config: Config, common: dict[str, Any]) -> dict[str, Any]:
-    block_d, block_v = _padded(common["d"]), _padded(common["dv"])
+    block_d, block_v = _padded(common["d"], common), _padded(common["dv"], common)
     return {
         "BLOCK_N": config.queries,
         "BLOCK_M": config.keys,
@@ -122,9 +125,10 @@ def prepare_launch(
     weighted: Tensor,
     d_square: Tensor,
     dropout_p: float,
+    atomic: bool,
 ) -> tuple[Launch, Tensor | None]:
     """Launch, and the tensor for the ranges of keys that the query tiles of `key_kernel` may not see."""
-    queries = _config("key", kind, common).queries
+    queries = _config("atomic" if atomic else "key", kind, common).queries
     own, n = common["own"], common["n"]
     tiles = triton.cdiv(n, queries)
     ranges = None if own is None else torch.empty((tiles, 2), dtype=torch.int32, device=own.device)
@@ -148,7 +152,7 @@ def prepare_launch(
         "kept_scale": 1 / (1 - dropout_p),
         "NORMALISE": weighted.dtype != torch.float16,
         "BLOCK_N": queries,
-        "BLOCK_V": _padded(common["dv"]),
+        "BLOCK_V": _padded(common["dv"], common),
     }
     programs = d_output.shape[0] * common["heads"] * tiles
     return Launch(prepare_kernel, programs, arguments, Config(queries, 0, num_warps=4, num_stages=1)), ranges
@@ -180,8 +184,7 @@ def key_launch(
         "d_v": d_v,
         "value_scale": 1.0 if normal is None else 1 / (1 - dropout_p),
     }
-    # One table for both: `prepare_kernel` must know the tile of queries.
-    return _launch(key_kernel, "keys", "key", kind, common, extra)
+    return _launch(key_kernel, "keys", "key" if d_q is None else "atomic", kind, common, extra)
 
 
 def prior_launch(kind: int, common: dict[str, Any], rows: dict[str, Tensor | None], d_prior: Tensor) -> Launch:

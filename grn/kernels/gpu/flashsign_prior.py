@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def"
 """Gradient of a dense additive prior, which is the gradient of the scores: see `flashsign_backward`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def"
 """Device functions that the kernels share: tiles of rows, and the dropout hash."""
 
 from __future__ import annotations
