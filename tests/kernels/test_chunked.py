@@ -175,13 +175,13 @@ def test_empty_batch_and_no_queries() -> None:
 
 
 def test_memory_stays_far_below_one_matrix_of_scores() -> None:
-    """Scores of 6,000 queries and keys are 144 MB."""
+    """Scores of 10,000 queries and keys are 400 MB."""
     code = """
     import torch
     from grn._provenance import peak_memory
     from grn.kernels import chunked
     torch.set_num_threads(1)
-    given = {"mask": None, "prior": None, "dropout_p": 0.1, "seed": torch.tensor([1])}
+    given = {"mask": None, "prior": None, "dropout_p": 0.0, "seed": None}
     def once(n):
         q, k, v = (torch.randn(1, 1, n, 16) for _ in range(3))
         given["own"] = torch.arange(n, dtype=torch.int32)
@@ -189,8 +189,8 @@ def test_memory_stays_far_below_one_matrix_of_scores() -> None:
         chunked.backward(output, norm, q, k, v, output, norm, **given)
     once(200)
     before = peak_memory()["cpu"]
-    once(6000)
+    once(10000)
     print(peak_memory()["cpu"] - before)
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    assert int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) < 70e6
+    assert int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) < 60e6
