@@ -108,7 +108,7 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "model.members": Flip("1", "network"),
         "model.attention": Flip("softmax", "network"),
         "model.context": raises("cell", "encoder"),
-        "model.backend": Flip("linear", "kernel"),
+        "model.backend": Flip("reference", "kernel"),
         "training.noise": Flip("0.5", "network"),
     },
     "contextual": {
@@ -118,7 +118,7 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "model.members": Flip("2", "network"),
         "model.attention": Flip("softmax", "network"),
         "model.context": raises("none", "encoder"),
-        "model.backend": Flip("linear", "kernel"),
+        "model.backend": Flip("reference", "kernel"),
         "model.encoder._target_": raises("grn.models.RegulatoryModel", "is not a setting of"),
         "model.encoder.dim": Flip("4", "network"),
         "model.encoder.layers": Flip("2", "network"),
@@ -165,7 +165,8 @@ def run_folder(overrides: tuple[str, ...]) -> str:
 @functools.cache
 def observe(overrides: tuple[str, ...]) -> dict[str, Any]:
     """What a user could see of a run with these settings."""
-    from grn.kernels.attention import BACKENDS
+    from grn.kernels import attention
+    from grn.kernels.dispatch import BACKENDS
     from grn.pipeline import infer, write_network
 
     cfg = compose("train", overrides)
@@ -173,12 +174,12 @@ def observe(overrides: tuple[str, ...]) -> dict[str, Any]:
     config = plain_config(cfg)
     kernels: list[str] = []
 
-    def noted(name: str, form: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *inputs, **settings: (kernels.append(name), form(*inputs, **settings))[1]
+    def noted(*inputs: Any, choose: Callable[..., str] = attention.choose_form, **settings: Any) -> str:
+        kernels.append(choose(*inputs, **settings))
+        return kernels[-1]
 
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
-        for form, function in list(BACKENDS.items()):
-            patch.setitem(BACKENDS, form, noted(form, function))
+        patch.setattr(attention, "choose_form", noted)
         folder = Path(name)
         network = infer(load_data(cfg.data), config, folder).network
         assert network is not None

@@ -11,6 +11,7 @@ import pytest
 
 import grn
 from grn._errors import InputError
+from grn.kernels.dispatch import BACKENDS
 from grn.network import GeneNetwork
 
 TINY = {
@@ -58,9 +59,9 @@ def test_softmax_is_never_negative(model: str, attention: str, train_here: Calla
 
 @pytest.mark.parametrize("model", ["regulatory", "transformer"])
 def test_backends_give_the_same_network(model: str, train_here: Callable[..., GeneNetwork]) -> None:
-    linear = train_here("linear", f"model={model}", "model.backend=linear", *TINY[model])
-    reference = train_here("reference", f"model={model}", "model.backend=reference", *TINY[model])
-    assert correlation(linear, reference) > 0.999
+    networks = {form: train_here(form, f"model={model}", f"model.backend={form}", *TINY[model]) for form in BACKENDS}
+    assert correlation(networks["linear"], networks["reference"]) > 0.999
+    assert correlation(networks["flashsign"], networks["reference"]) > 0.999
 
 
 def test_an_unknown_group_column_is_named(train_here: Callable[..., GeneNetwork]) -> None:

@@ -42,8 +42,64 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "no key": ({"k": zeros(2, 3, 0, 4), "v": zeros(2, 3, 0, 7)}, ValueError, "at least one key"),
     "no feature": ({"q": zeros(2, 3, 5, 0), "k": zeros(2, 3, 6, 0)}, ValueError, "one feature, but k has shape"),
     "heads": ({"v": zeros(2, 1, 6, 7)}, ValueError, r"share batch and heads \(use expand .*\(2, 1\)"),
-    "negative eps": ({"eps": -1e-6}, ValueError, "eps must not be negative, but is -1e-06"),
-    "eps not a number": ({"eps": float("nan")}, ValueError, "eps must not be negative, but is nan"),
+    "heads that do not divide": (
+        {"k": zeros(2, 2, 6, 4), "v": zeros(2, 2, 6, 7)},
+        ValueError,
+        r"a divisor of q's heads\), but have \(2, 3\), \(2, 2\)",
+    ),
+    "batch": ({"k": zeros(1, 3, 6, 4), "v": zeros(1, 3, 6, 7)}, ValueError, "must share batch and heads"),
+    "float8": (
+        {name: tensor.to(torch.float8_e4m3fn) for name, tensor in GOOD.items()},
+        TypeError,
+        "must be float16, bfloat16, float32 or float64, but are torch.float8",
+    ),
+    "head_dim too large": (
+        {"q": zeros(2, 3, 5, 257), "k": zeros(2, 3, 6, 257)},
+        ValueError,
+        "head_dim is 257, but at most 256 is supported; use more heads",
+    ),
+    "pair_mask shape": (
+        {"pair_mask": zeros(6, 5).bool()},
+        ValueError,
+        r"pair_mask must broadcast to \(2, 3, 5, 6\), but has shape \(6, 5\)",
+    ),
+    "pair_mask numbers": ({"pair_mask": zeros(5, 6)}, TypeError, r"pair_mask must be bool \(True: may attend\)"),
+    "pair_mask list": ({"pair_mask": [[True]]}, TypeError, "pair_mask must be a tensor, but is list"),
+    "pair_mask device": (
+        {"pair_mask": torch.zeros(5, 6, device="meta").bool()},
+        ValueError,
+        "pair_mask is on meta, but q, k and v are on cpu",
+    ),
+    "pair_mask and linear": (
+        {"pair_mask": zeros(5, 6).bool(), "backend": "linear"},
+        ValueError,
+        "cannot take a dense pair_mask, a dense prior or dropout",
+    ),
+    "prior shape": ({"prior": zeros(2, 5, 6)}, ValueError, r"prior must broadcast to \(2, 3, 5, 6\)"),
+    "prior bool": ({"prior": zeros(5, 6).bool()}, TypeError, "prior must be floating point"),
+    "prior and linear": ({"prior": zeros(5, 6), "backend": "linear"}, ValueError, "they do not factorise"),
+    "sparse prior shape": (
+        {"prior": zeros(6, 5).to_sparse()},
+        ValueError,
+        r"A sparse prior must have shape \(5, 6\), but has \(6, 5\)",
+    ),
+    "sparse prior whole": ({"prior": torch.eye(5, 6).int().to_sparse()}, TypeError, "prior must be floating point"),
+    "sparse prior device": (
+        {"prior": torch.eye(5, 6).to_sparse().to("meta")},
+        ValueError,
+        "prior is on meta, but q, k and v are on cpu",
+    ),
+    "prior of an excluded pair": (
+        {"prior": torch.eye(5, 6).to_sparse(), "exclude": (index(0, 3), index(2, 3))},
+        ValueError,
+        "query 3 and key 3 are excluded and have a prior",
+    ),
+    "dropout of everything": ({"dropout_p": 1.0}, ValueError, "dropout_p must be at least 0 and below 1, but is 1.0"),
+    "negative dropout": ({"dropout_p": -0.1}, ValueError, "dropout_p must be at least 0"),
+    "dropout and linear": ({"dropout_p": 0.1, "backend": "linear"}, ValueError, "they do not factorise"),
+    "infinite eps": ({"eps": float("inf")}, ValueError, "eps must be a finite number"),
+    "negative eps": ({"eps": -1e-6}, ValueError, "not negative, but is -1e-06"),
+    "eps not a number": ({"eps": float("nan")}, ValueError, "eps must be a finite number .* but is nan"),
     "key_weights shape": (
         {"key_weights": zeros(5)},
         ValueError,
@@ -78,7 +134,7 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "backend": (
         {"backend": "flash"},
         ValueError,
-        "Unknown backend 'flash'; choose one of 'auto', 'linear', 'reference'",
+        "Unknown backend 'flash'; choose one of 'auto', 'linear', 'flashsign', 'reference'",
     ),
 }
 

@@ -255,9 +255,10 @@ def test_largest_head_dim(regulatory: Make) -> None:
     assert model.head_dim == LARGEST_HEAD_DIM == 128
 
 
-def test_both_backends_give_one_model(regulatory: Make, expression: Expression) -> None:
+@pytest.mark.parametrize("form", ["linear", "flashsign"])
+def test_all_backends_give_one_model(form: str, regulatory: Make, expression: Expression) -> None:
     x = expression()
-    one, other = (regulatory(backend=form)(x) for form in ("linear", "reference"))
+    one, other = (regulatory(backend=chosen)(x) for chosen in (form, "reference"))
     torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
