@@ -118,7 +118,9 @@ class Pass:
     pointwise
         Operations on each element of the axes named: ("bgsnm", 3) is three on each score.
     launches
-        Kernel launches (or, unfused, PyTorch operations).
+        Kernel launches.
+    operations
+        PyTorch operations that do the same without a fused kernel.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Pass:
     accumulators: tuple[str, ...] = ()
     pointwise: tuple[tuple[str, float], ...] = ()
     launches: int = 1
+    operations: int = 10
 
     def elements(self, axes: str) -> float:
         """Elements of an array with these axes."""
@@ -184,7 +187,7 @@ def cost(kernel: Pass, device: Device, element_bytes: int) -> Cost:
         flops=sum(2 * kernel.elements(axes) for axes in kernel.contractions),
         pointwise=sum(count * kernel.elements(axes) for axes, count in kernel.pointwise),
         bytes={"memory": memory, "cache": cached},
-        launches=kernel.launches,
+        launches=kernel.launches if device.overlaps else kernel.operations,
         programs=kernel.programs() if kernel.grouped else device.multiprocessors,
         element_bytes=element_bytes,
     )

@@ -134,13 +134,16 @@ B200 = Device(
     shared_bytes=227 * 1024,
     registers=65536,
 )
+# Measured on one core of an AMD EPYC (AVX-512, 1 MB second-level cache, 2026-11-21, PyTorch 2.13) by
+# `OMP_NUM_THREADS=1 python benchmarks/calibrate.py`, whose result of that day is in benchmarks/results. Half precision
+# is computed in float32. Other processors differ by a factor that both forms share.
 CPU_CORE = Device(
     name="one processor core",
-    half=65e9,
-    single=65e9,
-    double=32e9,
+    half=75e9,
+    single=75e9,
+    double=35e9,
     vector=6e9,
-    memory=Level("memory", 20e9, 64e9),
+    memory=Level("memory", 25e9, 64e9),
     cache=Level("cache", 80e9, 32e6),
     launch=5e-6,
     multiprocessors=1,

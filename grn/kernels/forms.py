@@ -49,6 +49,7 @@ def linear(
                 states,
                 ("bgmde", "bgmdf"),
                 ("de", "df"),
+                operations=6,
             ),
             Pass(
                 "outputs",
@@ -59,6 +60,7 @@ def linear(
                 {"o": out, "r": row},
                 ("bgsndf", "bgsnde"),
                 ("nf", "ne"),
+                operations=12,
             ),
         ]
     else:
@@ -72,6 +74,7 @@ def linear(
                 {"dq": q, "sq": row, **d_states},
                 ("bgsnde", "bgsndf", "bgsnde", "bgsndf"),
                 ("de", "df"),
+                operations=18,
             ),
             Pass(
                 "keys",
@@ -82,6 +85,7 @@ def linear(
                 {"dk": k, "dv": v},
                 ("bgmde", "bgmdf", "bgmde"),
                 ("md", "me"),
+                operations=13,
             ),
         ]
     return (*kernels, *_pairs(sizes, width, backward)) if options.pairs else tuple(kernels)
@@ -104,6 +108,7 @@ def _pairs(sizes: Mapping[str, int], width: int, backward: bool) -> tuple[Pass, 
             reads,
             writes,
             products,
+            operations=25 if backward else 12,
             launches=6 if backward else 4,
         ),
     )
@@ -146,11 +151,20 @@ def flashsign(
                 ("bgsnmd", "bgsnme"),
                 ("ne", "n", "nm"),
                 (("bgsnm", each),),
+                operations=12,
             ),
         )
     inputs = {"q": q, "k": k, "v": v, "do": out, "r": row, "sq": row, **dense}
-    dots = Pass("dots", sizes, {"b": 1, "g": 1, "s": 1, "n": block_n}, {}, {"o": out, "do": out, "r": row},
-                {"sq": row}, (), (), (("bgsne", 2),))  # fmt: skip
+    dots = Pass(
+        "dots",
+        sizes,
+        {"b": 1, "g": 1, "s": 1, "n": block_n},
+        {},
+        {"o": out, "do": out, "r": row},
+        {"sq": row},
+        pointwise=(("bgsne", 2),),
+        operations=4,
+    )
     bias = {"dprior": Array(options.prior, options.prior_bytes)} if options.prior else {}
     scores, d_map, d_v, d_k, d_q = "bgsnmd", "bgsnme", "bgsnme", "bgsnmd", "bgsnmd"
     work = (("bgsnm", each + 3),)
@@ -194,6 +208,7 @@ def flashsign(
             (scores, d_map, d_v, d_k, d_q),
             ("md", "me", "nm", "nm"),
             work,
+            operations=16,
         ),
     )
 
@@ -226,6 +241,7 @@ def reference(shapes: Shapes, options: Options = NO_OPTIONS, *, backward: bool =
                 {"scores": scores(1 + extra), "squares": scores(1), "map": scores(1), "o": out, "r": row},
                 ("bgsnmd", "bgsnme"),
                 launches=7 + extra,
+                operations=7 + extra,
             ),
         )
     return (
@@ -256,6 +272,7 @@ def reference(shapes: Shapes, options: Options = NO_OPTIONS, *, backward: bool =
             },
             ("bgsnme", "bgsnme", "bgsnmd", "bgsnmd"),
             launches=14 + extra,
+            operations=14 + extra,
         ),
     )
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
+import torch
+
+from grn.kernels import chunked
+from grn.kernels import linear as linear_form
 
 from grn.kernels.costs import (
     Options,
@@ -239,3 +247,31 @@ def test_tiles_are_ranked_by_modelled_time() -> None:
     # Sixteen queries a tile read every key 512 times; 128 read them 64 times.
     assert prune_tiles([narrow, wide], shapes(8192), H200) == [wide, narrow]
     assert prune_tiles([narrow, wide], shapes(8192), H200, backward=True)[0] == wide
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the clock of a thread is too coarse")
+@pytest.mark.parametrize(("heads", "n", "d", "expected"), [(4, 32, 128, "flashsign"), (4, 1024, 64, "linear")])
+def test_the_choice_is_the_faster_form_here(heads: int, n: int, d: int, expected: str) -> None:
+    """Where the model sees a factor of two or more, the clock agrees on the order. Finer: benchmarks/calibrate.py."""
+    choice = choose(Shapes(1, heads, heads, n, n, d, d, 4), CPU_CORE, dense=False, backward=False)
+    assert choice.form == expected
+    assert max(choice.estimates[form] for form in ("linear", "flashsign")) > 2 * choice.estimates[choice.form]
+    q, k, v = (torch.randn(1, heads, n, d) for _ in range(3))
+    plain: dict[str, Any] = {"own": None, "mask": None, "prior": None, "dropout_p": 0.0, "seed": None}
+    runs: dict[str, Callable[[], object]] = {
+        "linear": lambda: linear_form.core_forward(q, k, v, None, None, 1.0),
+        "flashsign": lambda: chunked.forward(q, k, v, mass=None, eps=1.0, **plain),
+    }
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        took = {form: min(thread_seconds(run) for _ in range(7)) for form, run in runs.items()}
+    finally:
+        torch.set_num_threads(threads)
+    assert min(took, key=lambda form: took[form]) == expected
+
+
+def thread_seconds(run: Callable[[], object]) -> float:
+    start = time.thread_time()
+    run()
+    return time.thread_time() - start
