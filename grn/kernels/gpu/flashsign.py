@@ -17,8 +17,8 @@ from grn.kernels.gpu.flashsign_configs import head_dims
 from grn.kernels.gpu.flashsign_launches import (
     common_arguments,
     forward_launch,
-    has_pairs,
     key_launch,
+    may_be_atomic,
     prepare_launch,
     prior_launch,
     query_launch,
@@ -92,13 +92,12 @@ def backward(
     """Gradients of q, k, v, of the prior if asked for (in its shape, summed over shared axes), and of the square.
 
     `deterministic` runs two kernels, 7 products of a tile. Without it one kernel with 5 products adds to dq by atomic
-    operations, unless an option over pairs is used, whose kernels exist in the deterministic form alone. The prior's
-    gradient is one more pass over the pairs. The gradient of the sum of squares (batch, heads, n), float32, is what a
-    sink needs.
+    operations; float32 and options over pairs have the deterministic kernels alone. The prior's gradient is one more
+    pass over the pairs. The gradient of the sum of squares (batch, heads, n), float32, is what a sink needs.
     """
     kind = architecture(q.device)
     common = common_arguments(q, k, v, own, mask, prior, dropout_p, seed)
-    atomic = not deterministic and not has_pairs(common)
+    atomic = not deterministic and may_be_atomic(common)
     weighted = torch.empty(output.shape, dtype=output.dtype, device=q.device)
     d_square = torch.empty(q.shape[:3], dtype=torch.float32, device=q.device)
     d_k, d_v = (
@@ -175,6 +174,13 @@ def _half_range(
     }
 
 
+def supports(q: Tensor, v: Tensor) -> bool:
+    """Whether the kernels take tensors of this type and these head dims: 128 in half precision, 64 in float32."""
+    if q.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+        return False
+    return max(q.shape[-1], v.shape[-1]) <= head_dims(q.element_size(), pairs=True)[-1]
+
+
 def variants(capability: int) -> Iterator[Variant]:
     """Every shipped configuration for compute capability 80, 90 or 100, as it is launched at even sizes.
 
@@ -208,7 +214,7 @@ def _variants(capability: int, dtype: torch.dtype, d: int, pairs: bool) -> Itera
     }
     if pairs:
         launches["prior"] = prior_launch(capability, common, rows, prior)
-    else:
+    if may_be_atomic(common):
         launches["atomic"] = key_launch(capability, common, rows, ranges, half, empty(2, heads, n, d), k, v, p)
     end = f"{str(dtype).removeprefix('torch.')}-d{d}-{'pairs' if pairs else 'plain'}"
     for name, launch in launches.items():

@@ -8,8 +8,14 @@ KERNELS = ("forward", "query", "key", "atomic", "prior")
 
 
 def head_dims(width: int, pairs: bool) -> tuple[int, ...]:
-    """Sizes that d and dv are padded to, for elements of `width` bytes, with or without options over pairs."""
-    return (32, 64, 128) if width == 2 and not pairs else (64, 128)
+    """Sizes that d and dv are padded to, for elements of `width` bytes, with or without options over pairs.
+
+    float32 ends at 64: each of the three tf32 products of "tf32x3" needs both parts of its operands in registers, and
+    no tile of the backward kernels at 128 compiles without spilling them.
+    """
+    if width == 4:
+        return (64,)
+    return (64, 128) if pairs else (32, 64, 128)
 
 
 # (kernel, capability, padded head dim, bytes of an element, options over pairs) -> tiles.

@@ -56,8 +56,19 @@ def has_pairs(common: dict[str, Any]) -> bool:
     return any(common[name] is not None for name in ("mask", "prior", "seed"))
 
 
+def may_be_atomic(common: dict[str, Any]) -> bool:
+    """Whether the kernel that adds to dq by atomic operations fits in registers: half precision, no pair options."""
+    return common["q"].element_size() == 2 and not has_pairs(common)
+
+
 def _padded(d: int, common: dict[str, Any]) -> int:
-    return next(size for size in head_dims(common["q"].element_size(), has_pairs(common)) if size >= d)
+    sizes = head_dims(common["q"].element_size(), has_pairs(common))
+    fitting = [size for size in sizes if size >= d]
+    if not fitting:
+        raise ValueError(
+            f"The quadratic form's Triton kernels take head dims up to {sizes[-1]} in {common['q'].dtype}, not {d}."
+        )
+    return fitting[0]
 
 
 def _config(kernel: str, kind: int, common: dict[str, Any]) -> Config:

@@ -27,6 +27,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -166,10 +167,15 @@ def check(report: Report, capability: int) -> list[str]:
 
 
 def modules() -> list[str]:
-    """Modules of this package that ship variants, without importing Triton where it is only to be listed."""
+    """Modules of this package that ship variants."""
     package = import_module("grn.kernels.gpu")
     names = (info.name for info in pkgutil.iter_modules(package.__path__) if info.name != "offline")
     return [name for name in names if hasattr(import_module(f"grn.kernels.gpu.{name}"), "variants")]
+
+
+def _dotted(name: str) -> str:
+    inside = f"grn.kernels.gpu.{name}"
+    return inside if "." not in name and find_spec(inside) else name
 
 
 def _compile_named(job: tuple[str, str, int]) -> tuple[Report, list[str]]:
@@ -201,13 +207,13 @@ def compile_all(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compile what the command line names; 1 if anything has a fault or nothing was compiled."""
     parser = argparse.ArgumentParser(prog="python -m grn.kernels.gpu.offline", description="Compile without a GPU.")
-    parser.add_argument("--module", nargs="*", help="modules of grn.kernels.gpu, or dotted names (default: all)")
+    parser.add_argument("--module", nargs="*", help="modules of grn.kernels.gpu, or others (default: all)")
     parser.add_argument("--capability", nargs="*", type=int, choices=CAPABILITIES, default=list(CAPABILITIES))
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     chosen = parser.parse_args(arguments)
     # Read when a kernel is decorated, here and in the workers: an interpreted kernel cannot be compiled.
     os.environ.pop("TRITON_INTERPRET", None)
-    names = [name if "." in name else f"grn.kernels.gpu.{name}" for name in chosen.module or modules()]
+    names = [_dotted(name) for name in chosen.module or modules()]
     compiled = faulty = 0
     for report, faults in compile_all(names, chosen.capability, chosen.jobs):
         compiled += 1

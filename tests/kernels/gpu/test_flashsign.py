@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from grn.kernels.dropout import keep_mask
-from grn.kernels.gpu.flashsign import backward, forward
+from grn.kernels.gpu.flashsign import backward, forward, supports
 
 Error = Callable[[Tensor, Tensor], float]
 
@@ -155,15 +155,34 @@ def test_backward_that_may_be_atomic_is_right_with_options_over_pairs(device: to
         {"n": 1, "m": 70},
         {"n": 63, "m": 300, "dv": 24},
         {"n": 300, "m": 127, "d": 48, "dv": 32},
-        {"n": 130, "m": 130, "d": 128, "dv": 20},
+        {"n": 130, "m": 130, "d": 64, "dv": 20},
         {"n": 128, "m": 128, "d": 64, "dv": 64},
-        {"n": 33, "m": 65, "d": 17, "dv": 100},
+        {"n": 33, "m": 65, "d": 17, "dv": 50},
         {"n": 127, "m": 3, "d": 32, "dv": 1},
     ],
     ids=str,
 )
 def test_any_size(dtype: torch.dtype, shape: dict[str, int], device: torch.device, error: Error) -> None:
     check(case(dtype, device, ("own",), heads=1, key_heads=1, **shape), error)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize(("d", "dv"), [(128, 128), (100, 20), (16, 65)])
+@pytest.mark.parametrize("options", [("own",), ALL], ids="+".join)
+def test_large_heads(
+    dtype: torch.dtype, d: int, dv: int, options: tuple[str, ...], device: torch.device, error: Error
+) -> None:
+    check(case(dtype, device, options, heads=1, key_heads=1, d=d, dv=dv), error)
+
+
+def test_head_dims_without_a_kernel(device: torch.device) -> None:
+    given_case = case(torch.float32, device, d=65)
+    assert not supports(given_case.q, given_case.v)
+    assert supports(given_case.q[..., :64], given_case.v)
+    assert supports(given_case.q.half(), given_case.v)
+    assert not supports(given_case.q[..., :8].double(), given_case.v)
+    with pytest.raises(ValueError, match=r"head dims up to 64 in torch\.float32, not 65"):
+        found(given_case)
 
 
 @DTYPES
