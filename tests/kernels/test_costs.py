@@ -13,7 +13,6 @@ import torch
 
 from grn.kernels import chunked
 from grn.kernels import linear as linear_form
-
 from grn.kernels.costs import (
     Options,
     Shapes,
