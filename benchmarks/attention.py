@@ -3,11 +3,11 @@
 Needs torch alone, triton on a GPU, and matplotlib for the plot. On a processor: `OMP_NUM_THREADS=1 python
 benchmarks/attention.py --quick`.
 
-Each provider is first compared, output and gradients, with the definition in float64; one that disagrees is recorded as
-refused and never timed. Times are medians after a warm-up: CUDA events with the cache cleared in between, or the wall
-clock. Operations and bytes are those of the cost model (`grn.kernels.costs`), and `roofline` is the share of its bound
-that was reached. Rows that the model puts above the limits of time or memory are recorded as skipped, with the
-reason, and so is what is left when the minutes are used up.
+Each provider is first compared, output and gradients, with the definition in float64; one that disagrees is recorded
+as refused and never timed. Times are medians after a warm-up: CUDA events with the cache cleared in between, or the
+wall clock with the processor time beside it. Operations and bytes are those of the cost model (`grn.kernels.costs`),
+and `roofline` is the share of its bound that was reached. Rows that the model puts above the limits of time or memory
+are recorded as skipped, with the reason, and so is what is left when the minutes are used up.
 
 The result, one JSON object with the command, the commit and the machine, goes to
 benchmarks/results/attention-<date>-<machine>.json, the plot beside it.
@@ -16,20 +16,19 @@ benchmarks/results/attention-<date>-<machine>.json, the plot beside it.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import itertools
 import json
 import os
 import platform
-import statistics
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
+from attention_clock import Row, clock, figure
+from attention_plot import plot
 from attention_providers import Provider, gate, inputs, make_extra, providers
 from torch import Tensor
 
@@ -49,7 +48,7 @@ from grn.kernels.costs import (
 
 RESULTS = Path(__file__).resolve().parent / "results"
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
-Row = dict[str, Any]
+NAMES = ("linear", "flashsign", "sdpa", "eager")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -197,20 +196,19 @@ def timed(provider: Provider, row: Row, shapes: Shapes, device: Device, kind: st
     try:
         q, k, v, d_output = inputs(row["n"], row["d"], row["batch"], row["heads"], DTYPES[row["dtype"]], kind)
         extra = make_extra(row["option"], row["n"], kind, written_out=not provider.pairs)
-        milliseconds, peak = clock(lambda: call(provider, q, k, v, d_output, extra, both), kind)
+        timing = clock(lambda: call(provider, q, k, v, d_output, extra, both), kind)
     except Exception as problem:
         # One form that does not compile or fit here must not cost the other rows.
         return {**row, "skipped": f"failed: {type(problem).__name__}: {problem}"[:300]}
     kernels = kernels_of(provider.form, shapes, device, cost_options(row, provider), backward=both)
     parts = costs(kernels, device, shapes.element_bytes)
-    seconds = milliseconds / 1e3
+    seconds = timing.ms / 1e3
     return {
         **row,
-        "ms": figure(milliseconds),
+        **timing.row(),
         "tflops": figure(total(parts).flops / seconds / 1e12),
         "tb_s": figure(total(parts).bytes["memory"] / seconds / 1e12),
         "roofline": figure(roofline_seconds(parts, device, launches=False) / seconds),
-        "peak_memory_mb": None if peak is None else round(peak / 1e6, 1),
     }
 
 
@@ -222,66 +220,6 @@ def call(provider: Provider, q: Tensor, k: Tensor, v: Tensor, d_output: Tensor, 
             provider.run(q, k, v, extra)
 
 
-def clock(run: Callable[[], object], kind: str, budget: float = 0.3) -> tuple[float, int | None]:
-    """Median milliseconds of a call, and the bytes it needs at its peak beyond what was held before.
-
-    At least three calls after the warm-up, more while `budget` seconds last.
-    """
-    run()
-    before = held_bytes(kind)
-    start = time.perf_counter()
-    run()
-    synchronise(kind)
-    once = time.perf_counter() - start
-    peak = None if before is None else peak_bytes(kind) - before
-    repeats = max(3, min(100, int(budget / max(once, 1e-6))))
-    if kind == "cpu":
-        seconds = []
-        for _ in range(repeats):
-            start = time.perf_counter()
-            run()
-            seconds.append(time.perf_counter() - start)
-        return 1e3 * statistics.median(seconds), peak
-    cache = torch.empty(256 * 2**20, dtype=torch.int8, device=kind)
-    events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeats)]
-    for first, last in events:
-        cache.zero_()
-        first.record()
-        run()
-        last.record()
-    synchronise(kind)
-    return statistics.median(first.elapsed_time(last) for first, last in events), peak
-
-
-def synchronise(kind: str) -> None:
-    if kind == "cuda":
-        torch.cuda.synchronize()
-
-
-def held_bytes(kind: str) -> int | None:
-    """Bytes in use now, from which on the peak is watched: of tensors on a GPU, of the process on Linux."""
-    if kind == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
-    if not Path("/proc/self/clear_refs").exists():
-        return None
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "malloc_trim"):
-        # Freed memory that the allocator keeps would hide what the call takes.
-        libc.malloc_trim(0)
-    # Linux sets the process's high-water mark back to what it holds now.
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return peak_bytes(kind)
-
-
-def peak_bytes(kind: str) -> int:
-    """High-water mark since `held_bytes`."""
-    if kind == "cuda":
-        return torch.cuda.max_memory_allocated()
-    return int(Path("/proc/self/status").read_text(encoding="ascii").partition("VmHWM:")[2].split()[0]) * 1024
-
-
 def accept(
     settings: argparse.Namespace, found: dict[str, Provider], gates: dict[tuple[str, str, int, str], Row]
 ) -> dict[str, Any]:
@@ -290,7 +228,7 @@ def accept(
     result: dict[str, Any] = {"dtype": dtype, "shape": "batch 4, heads 4, head_dim 64"}
     largest = max(settings.genes)
     for label, name, n in (
-        *((f"{name}_ms", name, min(2048, largest)) for name in ("linear", "flashsign", "sdpa", "eager")),
+        *((name, name, min(2048, largest)) for name in NAMES),
         ("linear_long", "linear", largest),
     ):
         if name not in found or not checked(gates, name, found[name], "plain", 64, dtype, kind)["passed"]:
@@ -300,22 +238,17 @@ def accept(
         extra = make_extra("plain", n, kind, written_out=True)
         provider = found[name]
         try:
-            milliseconds, peak = clock(lambda: call(provider, q, k, v, d_output, extra, True), kind)  # noqa: B023
+            timing = clock(lambda: call(provider, q, k, v, d_output, extra, True), kind)  # noqa: B023
         except Exception as problem:
             result[label] = None
             print(f"{label} failed: {type(problem).__name__}: {problem}"[:300])
             continue
-        result[label] = figure(milliseconds)
-        if label == "linear_long":
-            result["linear_long"] = {
-                "genes": n,
-                "ms": figure(milliseconds),
-                "peak_memory_mb": None if peak is None else round(peak / 1e6, 1),
-                "inputs_and_gradients_mb": round(7 * q.nbytes / 1e6, 1),
-            }
+        result[label] = {"n": n, **timing.row()}
+    # By processor time where there is one: the machine may have had other work.
+    took = {name: result[name] and result[name].get("processor_ms", result[name]["ms"]) for name in NAMES}
     for name in ("sdpa", "eager"):
-        if result["linear_ms"] and result[f"{name}_ms"]:
-            result[f"linear_faster_than_{name}"] = figure(result[f"{name}_ms"] / result["linear_ms"])
+        if took["linear"] and took[name]:
+            result[f"linear_faster_than_{name}"] = figure(took[name] / took["linear"])
     return {**result, "maps": accept_maps(settings, kind, DTYPES[dtype])}
 
 
@@ -328,26 +261,19 @@ def accept_maps(settings: argparse.Namespace, kind: str, dtype: torch.dtype) -> 
     left, right = (tensor.squeeze(1).transpose(0, 1).reshape(n, -1) for tensor in (q, k))
     result: dict[str, Any] = {"cells": cells, "genes": n, "head_dim": 64}
     for label, run in (
-        ("product_ms", lambda: left @ right.T),
-        ("mean_ms", lambda: attention_maps(q, k, statistics=("mean",))),
-        ("three_ms", lambda: attention_maps(q, k, statistics=("mean", "abs", "square"))),
+        ("product", lambda: left @ right.T),
+        ("mean", lambda: attention_maps(q, k, statistics=("mean",))),
+        ("three", lambda: attention_maps(q, k, statistics=("mean", "abs", "square"))),
     ):
         try:
-            milliseconds, peak = clock(run, kind)
+            result[label] = clock(run, kind).row()
         except Exception as problem:
             result[label] = None
             print(f"maps {label} failed: {type(problem).__name__}: {problem}"[:300])
-            continue
-        result[label] = figure(milliseconds)
-        result[label.replace("_ms", "_peak_mb")] = None if peak is None else round(peak / 1e6, 1)
-    if result["three_ms"] and result["product_ms"]:
-        result["three_over_product"] = figure(result["three_ms"] / result["product_ms"])
+    if result["three"] and result["product"]:
+        key = "processor_ms" if kind == "cpu" else "ms"
+        result["three_over_product"] = figure(result["three"][key] / result["product"][key])
     return result
-
-
-def figure(value: float) -> float:
-    """Four significant digits."""
-    return float(f"{value:.4g}")
 
 
 def gpu_name(kind: str) -> str:
@@ -365,40 +291,6 @@ def machine(kind: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "system": platform.system(),
     }
-
-
-def plot(result: dict[str, Any], path: Path) -> str:
-    """Milliseconds and memory against genes, forward and backward, without options; what became of the picture."""
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        return "no plot: matplotlib is not installed"
-    mpl.use("agg")
-    from matplotlib import pyplot
-
-    rows = [row for row in result["rows"] if row["option"] == "plain" and row["pass"] != "forward" and "ms" in row]
-    if not rows:
-        return "no plot: no row was timed"
-    dtype, d = rows[0]["dtype"], rows[0]["d"]
-    rows = [row for row in rows if (row["dtype"], row["d"]) == (dtype, d)]
-    drawing, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    marks = itertools.cycle("osD^vPX")
-    for name, mark in zip(dict.fromkeys(row["provider"] for row in rows), marks, strict=False):
-        own = [row for row in rows if row["provider"] == name]
-        for panel, what in zip(axes, ("ms", "peak_memory_mb"), strict=True):
-            panel.plot([row["n"] for row in own], [row[what] for row in own], marker=mark, markersize=4, label=name)
-    for panel, label in zip(axes, ("milliseconds", "peak memory, MB"), strict=True):
-        panel.set(xscale="log", yscale="log", xlabel="genes", ylabel=label)
-        panel.grid(alpha=0.3)
-    axes[0].legend(frameon=False, fontsize="small")
-    drawing.suptitle(
-        f"forward + backward, {dtype}, head_dim {d}, batch {rows[0]['batch']}, heads {rows[0]['heads']}, "
-        f"{result['machine']['device']}, {result['machine']['threads']} threads",
-        fontsize="medium",
-    )
-    drawing.savefig(path, dpi=150)
-    pyplot.close(drawing)
-    return str(path)
 
 
 if __name__ == "__main__":

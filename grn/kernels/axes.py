@@ -224,7 +224,7 @@ def roofline_seconds(parts: Cost | Sequence[Cost], device: Device, *, launches: 
             part.bytes["memory"] / device.memory.bandwidth,
             part.bytes["cache"] / device.cache.bandwidth,
         )
-        idle = max(1.0, device.multiprocessors / part.programs)
+        idle = max(1.0, device.multiprocessors / max(1, part.programs))
         seconds += (max(terms) if device.overlaps else sum(terms)) * idle
         seconds += part.launches * device.launch * launches
     return seconds

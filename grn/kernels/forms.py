@@ -36,7 +36,7 @@ def linear(
     d_states = {"dS": Array("bgde", 4, internal=True), "dG": Array("bgdf", 4, internal=True)}
     k, v = Array("bgmd", width), Array("bgme", width)
     q, out, row = Array("bgsnd", width), Array("bgsne", width), Array("bgsn", 4)
-    parts = splits or ceil(FULL / (shapes.batch * shapes.key_heads))
+    parts = splits or ceil(FULL / max(1, shapes.batch * shapes.key_heads))
     keys_cut, queries_cut = ({axis: max(block, ceil(sizes[axis] / parts))} for axis in "mn")
     if not backward:
         kernels = [

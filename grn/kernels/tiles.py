@@ -91,5 +91,5 @@ def _wave_factor(kernel: Pass, tile: Tile, shapes: Shapes, device: Device) -> fl
     by_shared = device.shared_bytes // max(1, _shared_bytes(kernel, tile, shapes))
     by_registers = device.registers // int(_thread_registers(kernel, tile) * 32 * tile.num_warps)
     slots = device.multiprocessors * max(1, min(by_shared, by_registers))
-    programs = kernel.programs()
+    programs = max(1, kernel.programs())
     return ceil(programs / slots) * slots / programs

@@ -186,6 +186,14 @@ def test_choice(device: object, backward: bool) -> None:
     assert few_keys.form == "flashsign"
 
 
+@pytest.mark.parametrize("empty", ["batch", "n", "m"])
+def test_nothing_to_do_is_no_error(empty: str) -> None:
+    none = replace(shapes(100), **{empty: 0})
+    for device in (CPU_CORE, A100):
+        assert choose(none, device, dense=False, backward=True).estimates["linear"] >= 0
+    assert prune_tiles([Tiles(64, 64, 4, 2)], none, A100) == [Tiles(64, 64, 4, 2)]
+
+
 def test_break_even_is_where_the_choice_turns() -> None:
     n = break_even(CPU_CORE, 64, backward=True, element_bytes=4)
     around = [
