@@ -282,3 +282,18 @@ def thread_seconds(run: Callable[[], object]) -> float:
     start = time.thread_time()
     run()
     return time.thread_time() - start
+
+
+def test_the_shipped_forward_tiles_fit_by_the_model_too() -> None:
+    """The machine code of these was read offline: no spills, within shared memory."""
+    pytest.importorskip("triton")
+    from grn.kernels.gpu.flashsign_configs import CONFIGS
+
+    machines = {80: A100, 90: H200, 100: DEVICES["b200"]}
+    found = 0
+    for (kernel, capability, d, width, _), config in CONFIGS.items():
+        if kernel == "forward" and width == 2:
+            tile = Tiles(config.queries, config.keys, config.num_warps, config.num_stages)
+            assert prune_tiles([tile], shapes(4096, d=d), machines[capability]) == [tile]
+            found += 1
+    assert found >= 3
