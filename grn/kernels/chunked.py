@@ -186,7 +186,8 @@ def backward(
     seed: Tensor | None,
     deterministic: bool = True,
     prior_grad: bool = True,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
+    value_gradient: bool = True,
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor]:
     """Gradients of q, k, v and the prior, in their shapes and dtypes, and of each row's sum of squared scores.
 
     Parameters
@@ -199,17 +200,18 @@ def backward(
         As given to `forward`.
     deterministic
         For the Triton kernels, which share this signature: here sums are always added in one order.
-    prior_grad
-        False: the gradient of the prior is None.
+    prior_grad, value_gradient
+        False: the gradient of the prior or of v is None, and its work is saved.
     """
     terms = PairTerms(own, mask, prior, dropout_p, seed)
-    types = (q.dtype, k.dtype, v.dtype)
+    q_type, k_type, v_type = q.dtype, k.dtype, v.dtype
     q, k, v, d_output = (widened(tensor) for tensor in (q, k, v, d_output))
     d_square = (d_output * widened(output)).sum(-1)
     if d_inverse_norm is not None:
         d_square.addcmul_(d_inverse_norm, inverse_norm)
     d_square.mul_(inverse_norm).mul_(inverse_norm).mul_(-0.5)
-    d_q, d_k, d_v = q.new_empty(q.shape), k.new_zeros(k.shape), v.new_zeros(v.shape)
+    d_q, d_k = q.new_empty(q.shape), k.new_zeros(k.shape)
+    d_v = v.new_zeros(v.shape) if value_gradient else None
     d_prior = None if prior is None or not prior_grad else q.new_zeros(prior.shape)
     for chunk in chunks(q, k):
         rows, keys = chunk.of_queries(q), chunk.of_keys(k)
@@ -219,11 +221,11 @@ def backward(
         scale = norm if keep is None else norm / (1 - dropout_p)
         d_mixed = chunk.folded(chunk.of_queries(d_output) * scale)
         d_scores = torch.bmm(d_mixed, chunk.of_keys(v).mT).view_as(scores)
-        dropped = scores
         if keep is not None:
-            dropped = scores * keep
             d_scores.mul_(keep)
-        chunk.of_keys(d_v).baddbmm_(chunk.folded(dropped).mT, d_mixed)
+        if d_v is not None:
+            dropped = scores if keep is None else scores * keep
+            chunk.of_keys(d_v).baddbmm_(chunk.folded(dropped).mT, d_mixed)
         terms.hide(d_scores, chunk)
         d_scores.addcmul_(scores, chunk.of_queries(d_square).unsqueeze(-1), value=2)
         folded = chunk.folded(d_scores)
@@ -232,6 +234,6 @@ def backward(
         if d_prior is not None:
             part = chunk.of_pairs(d_prior)
             part.add_(d_scores.sum_to_size(part.shape))
-    of_q, of_k, of_v = (grad.to(dtype) for grad, dtype in zip((d_q, d_k, d_v), types, strict=True))
+    of_v = None if d_v is None else d_v.to(v_type)
     of_prior = None if d_prior is None or prior is None else d_prior.to(prior.dtype)
-    return of_q, of_k, of_v, of_prior, d_square
+    return d_q.to(q_type), d_k.to(k_type), of_v, of_prior, d_square

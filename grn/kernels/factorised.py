@@ -33,7 +33,9 @@ class Core(Protocol):
         inverse_norm: Tensor,
         states: Tensor,
         dot: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        *,
+        value_gradient: bool = True,
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
         """See `grn.kernels.linear.core_backward`."""
 
 
@@ -103,11 +105,13 @@ def backward(
         if dot is not None:
             dot.index_add_(2, some.queries, change * weights)
         parts.append((some, scores, weights, change))
-    results = core.core_backward(d_output, d_inverse_norm, q, k, v, inverse_norm, states, dot)
+    d_q, d_k, d_v, d_square = core.core_backward(
+        d_output, d_inverse_norm, q, k, v, inverse_norm, states, dot, value_gradient=value_gradient
+    )
     if not pairs:
-        d_q, d_k, d_v, d_square = results
-        return d_q, d_k, d_v if value_gradient else None, d_square, None
-    d_q, d_k, d_v, d_square = (widened(gradient) for gradient in results)
+        return d_q, d_k, d_v, d_square, None
+    d_q, d_k = widened(d_q), widened(d_k)
+    d_v = None if d_v is None else widened(d_v)
     d_prior = None
     for some, scores, weights, change in parts:
         norm = inverse_norm.index_select(2, some.queries)
@@ -119,6 +123,6 @@ def backward(
             d_prior = weights.mul_(norm).addcmul_(scores, slope).add_(rest).sum((0, 1)).to(some.prior.dtype)
         spread(d_q, some.queries, rest, k, some.keys)
         spread(d_k, some.keys, rest, q, some.queries)
-        if value_gradient:
+        if d_v is not None:
             spread(d_v, some.keys, change * norm, d_output, some.queries)
-    return d_q.to(q.dtype), d_k.to(k.dtype), d_v.to(v.dtype) if value_gradient else None, d_square, d_prior
+    return d_q.to(q.dtype), d_k.to(k.dtype), None if d_v is None else d_v.to(v.dtype), d_square, d_prior

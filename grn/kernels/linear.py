@@ -108,7 +108,9 @@ def core_backward(
     inverse_norm: Tensor,
     states: Tensor,
     dot: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    *,
+    value_gradient: bool = True,
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
     """Gradients of q, k, v and of each row's sum of squared scores.
 
     With t = do S^T::
@@ -124,6 +126,8 @@ def core_backward(
         Inputs and results of `core_forward`.
     dot
         do_i . (what listed pairs add to q_i S), (batch, heads, n), or None.
+    value_gradient
+        False: d_v is None, and its product is saved.
 
     Returns
     -------

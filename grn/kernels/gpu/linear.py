@@ -72,7 +72,9 @@ def core_backward(
     inverse_norm: Tensor,
     states: Tensor,
     dot: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    *,
+    value_gradient: bool = True,
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
     """Gradients of q, k, v and of each row's sum of squared scores.
 
     Parameters
@@ -83,6 +85,8 @@ def core_backward(
         Inputs and results of `core_forward`.
     dot
         do_i . (what listed pairs add to q_i S), (batch, heads, n), or None.
+    value_gradient
+        False: d_v is None. One kernel writes it beside d_k, so nothing is saved.
 
     Returns
     -------
@@ -105,7 +109,7 @@ def core_backward(
             d_states = add_ranges(partial)
         for launch in keys_launches(kind, programs, k, v, d_states, d_k, d_v):
             launch.run()
-    return d_q, d_k, d_v, d_square
+    return d_q, d_k, d_v if value_gradient else None, d_square
 
 
 def _sum(launches: list[Any], partial: Tensor) -> Tensor:
