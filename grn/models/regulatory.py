@@ -260,6 +260,6 @@ class RegulatoryModel(nn.Module):
             maps = softmax_maps(query, key, exclude=own, groups=groups)
         else:
             sink = softplus(self.sink)[None]
-            maps = attention_maps(query, key, groups=groups, exclude=own, sink=sink, eps=EPS)
+            maps = attention_maps(query, key, groups=groups, statistics=("mean",), exclude=own, sink=sink, eps=EPS).mean
         weights = softplus(self.gain).unsqueeze(-1) * maps
         return weights.unflatten(-1, (self.channels, self.n_regulators))

@@ -144,5 +144,5 @@ class GeneTransformer(nn.Module):
             tokens = layer(tokens)
         q, k, _ = layers[-1].project(tokens)
         if self.attention == "spherical":
-            return attention_maps(q, k, groups=groups).mean(1)
+            return attention_maps(q, k, groups=groups, statistics=("mean",)).mean.mean(1)
         return softmax_maps(q, k, exclude=None, groups=groups).mean(1)

@@ -163,7 +163,7 @@ def test_context_modulates_each_feature_of_query_and_key(regulatory: Make) -> No
     own = (model.own_targets, model.own_keys)
     for group, weights in enumerate(model.weights()):
         query = model.query * (1 + model.group_context[group])
-        maps = attention_maps(query[None], model.key[None], exclude=own, sink=softplus(model.sink)[None])[0]
+        maps = attention_maps(query[None], model.key[None], exclude=own, sink=softplus(model.sink)[None]).mean[0]
         expected = (softplus(model.gain).unsqueeze(-1) * maps).detach()
         torch.testing.assert_close(weights.flatten(2), expected, rtol=1e-4, atol=1e-6)
 
