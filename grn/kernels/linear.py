@@ -137,7 +137,8 @@ def core_backward(
         (batch, heads, n), dtype of `inverse_norm`.
     """
     d, dv = q.shape[-1], v.shape[-1]
-    d_q, d_k, d_v = (tensor.new_empty(tensor.shape, dtype=states.dtype) for tensor in (q, k, v))
+    d_q, d_k = (tensor.new_empty(tensor.shape, dtype=states.dtype) for tensor in (q, k))
+    d_v = v.new_empty(v.shape, dtype=states.dtype) if value_gradient else None
     d_square = inverse_norm.new_empty(inverse_norm.shape)
     parts, rows = _parts(q, k)
     for part in parts:
@@ -160,8 +161,9 @@ def core_backward(
             d_gram.baddbmm_(queries.mT, scaled)
         mixing_t.copy_(d_mixing.mT)
         of_keys = (_pieces(tensor, part, rows) for tensor in (k, v, d_k, d_v))
-        for keys, values, d_keys, d_values in zip(*of_keys, strict=True):
+        for keys, values, d_keys, d_values in zip(*of_keys, strict=False):
             torch.bmm(keys, d_gram, out=d_keys)
             d_keys.baddbmm_(values, mixing_t)
-            torch.bmm(keys, d_mixing, out=d_values)
-    return d_q.to(q.dtype), d_k.to(k.dtype), d_v.to(v.dtype), d_square
+            if d_values is not None:
+                torch.bmm(keys, d_mixing, out=d_values)
+    return d_q.to(q.dtype), d_k.to(k.dtype), None if d_v is None else d_v.to(v.dtype), d_square
