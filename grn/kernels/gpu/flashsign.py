@@ -6,14 +6,13 @@ them all for `grn.kernels.gpu.offline`, which compiles them and fails where regi
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from grn.kernels.gpu.flashsign_configs import head_dims
+from grn.kernels.gpu.flashsign_configs import SHIPPED, head_dims
 from grn.kernels.gpu.flashsign_launches import (
     common_arguments,
     forward_launch,
@@ -174,27 +173,27 @@ def _half_range(
     }
 
 
-def supports(q: Tensor, v: Tensor) -> bool:
-    """Whether the kernels take tensors of this type and these head dims: 128 in half precision, 64 in float32."""
-    if q.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+def supports(q: Tensor, v: Tensor, *, pairs: bool) -> bool:
+    """Whether there are kernels for this type and these head dims, with mask, prior or dropout if `pairs`."""
+    if (q.element_size(), pairs) not in SHIPPED or q.dtype not in (torch.float32, torch.float16, torch.bfloat16):
         return False
-    return max(q.shape[-1], v.shape[-1]) <= head_dims(q.element_size(), pairs=True)[-1]
+    return max(q.shape[-1], v.shape[-1]) <= head_dims(q.element_size(), pairs)[-1]
 
 
 def variants(capability: int) -> Iterator[Variant]:
-    """Every shipped configuration for compute capability 80, 90 or 100, as it is launched at even sizes.
+    """Every shipped configuration for compute capability 80, 90 or 100, with the largest program that takes it.
 
-    Each has the largest program that takes it: an own key in the plain kernels, all options at once in the others, and
-    there float16, whose kernels hold the factors of `_half_range` besides.
+    That is a length no tile divides, so that bounds are checked; an own key in the plain kernels, all options at once
+    in the others, and there float16, whose kernels hold the factors of `_half_range` besides.
     """
-    for width, pairs in itertools.product((2, 4), (False, True)):
+    for width, pairs in SHIPPED:
         dtype = torch.float32 if width == 4 else torch.float16 if pairs else torch.bfloat16
         for d in head_dims(width, pairs):
             yield from _variants(capability, dtype, d, pairs)
 
 
 def _variants(capability: int, dtype: torch.dtype, d: int, pairs: bool) -> Iterator[Variant]:
-    n, heads = 1024, 4
+    n, heads = 1000, 4
 
     def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return torch.empty(shape, dtype=dtype, device="meta")

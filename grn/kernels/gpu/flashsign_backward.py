@@ -158,7 +158,7 @@ def query_kernel(
         gradient = tl.dot(weighted_tile, tl.trans(v_tile), input_precision=PRECISION)
         if prior is not None:
             scores += load_pairs(
-                prior, rows[:, None], start + columns[None, :], prior_row, prior_column, limit, m, CHECK_N or CHECK_M
+                prior, rows[:, None], columns[None, :], prior_row, prior_column, limit, m - start, CHECK_N or CHECK_M
             ).to(tl.float32)
         if seed is not None:
             gradient = tl.where(keep(keys_of_rows, start + columns[None, :], threshold), gradient, 0.0)
@@ -170,12 +170,16 @@ def query_kernel(
                 gradient = tl.where(own_tile[:, None] == start + columns[None, :], 0.0, gradient)
         if mask is not None:
             allowed = load_pairs(
-                mask, rows[:, None], start + columns[None, :], mask_row, mask_column, limit, m, CHECK_N or CHECK_M
+                mask, rows[:, None], columns[None, :], mask_row, mask_column, limit, m - start, CHECK_N or CHECK_M
             )
             gradient = tl.where(allowed != 0, gradient, 0.0)
         sums = tl.dot(gradient.to(k_tile.dtype), k_tile, sums, input_precision=PRECISION)
         k += BLOCK_M * k_row
         v += BLOCK_M * v_row
+        if mask is not None:
+            mask += BLOCK_M * mask_column
+        if prior is not None:
+            prior += BLOCK_M * prior_column
     if factor is not None:
         sums *= tl.load(unscale + batch_head // group)
     store_rows(d_q + place * d, sums, rows, d, limit, features, d, CHECK_N, CHECK_D)

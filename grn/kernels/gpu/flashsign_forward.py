@@ -107,7 +107,7 @@ def forward_kernel(
         scores = tl.dot(q_tile, tl.trans(k_tile), input_precision=PRECISION)
         if prior is not None:
             scores += load_pairs(
-                prior, rows[:, None], start + columns[None, :], prior_row, prior_column, limit, m, CHECK_N or CHECK_M
+                prior, rows[:, None], columns[None, :], prior_row, prior_column, limit, m - start, CHECK_N or CHECK_M
             ).to(tl.float32)
         if own is not None:  # noqa: SIM102 (known when compiling; the other is not)
             # Few tiles hold an excluded pair: elsewhere this is one comparison of numbers.
@@ -115,7 +115,7 @@ def forward_kernel(
                 scores = tl.where(own_tile[:, None] == start + columns[None, :], 0.0, scores)
         if mask is not None:
             allowed = load_pairs(
-                mask, rows[:, None], start + columns[None, :], mask_row, mask_column, limit, m, CHECK_N or CHECK_M
+                mask, rows[:, None], columns[None, :], mask_row, mask_column, limit, m - start, CHECK_N or CHECK_M
             )
             scores = tl.where(allowed != 0, scores, 0.0)
         square += tl.sum(scores * scores, 1)
@@ -126,6 +126,10 @@ def forward_kernel(
         sums = tl.dot(scores.to(v_tile.dtype), v_tile, sums, input_precision=PRECISION)
         k += BLOCK_M * k_row
         v += BLOCK_M * v_row
+        if mask is not None:
+            mask += BLOCK_M * mask_column
+        if prior is not None:
+            prior += BLOCK_M * prior_column
 
     square += eps
     place = batch_head.to(tl.int64) * n + first

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from grn.kernels.dropout import threshold
 from grn.kernels.gpu.flashsign_backward import key_kernel, prepare_kernel, query_kernel
-from grn.kernels.gpu.flashsign_configs import CONFIGS, head_dims
+from grn.kernels.gpu.flashsign_configs import CONFIGS, SHIPPED, head_dims
 from grn.kernels.gpu.flashsign_forward import forward_kernel
 from grn.kernels.gpu.flashsign_prior import prior_kernel
 from grn.kernels.gpu.launch import Config, Launch, dense_rows, pair_arguments, row_arguments
@@ -62,11 +62,14 @@ def may_be_atomic(common: dict[str, Any]) -> bool:
 
 
 def _padded(d: int, common: dict[str, Any]) -> int:
-    sizes = head_dims(common["q"].element_size(), has_pairs(common))
+    width, pairs = common["q"].element_size(), has_pairs(common)
+    sizes = head_dims(width, pairs)
     fitting = [size for size in sizes if size >= d]
-    if not fitting:
+    if not fitting or (width, pairs) not in SHIPPED:
+        options = "with mask, prior or dropout" if pairs else "without options over pairs"
         raise ValueError(
-            f"The quadratic form's Triton kernels take head dims up to {sizes[-1]} in {common['q'].dtype}, not {d}."
+            f"No Triton kernel of the quadratic form takes a head dim of {d} in {common['q'].dtype} {options}; "
+            "ask `supports` first, and take the chunked form."
         )
     return fitting[0]
 

@@ -62,7 +62,8 @@ def keep(row_key, columns, threshold):
 @triton.jit
 def load_pairs(pointer, rows, columns, row_stride, column_stride, n, m, CHECK: tl.constexpr):
     """Tile of a matrix over pairs, `rows` and `columns` shaped to broadcast; zero outside n x m."""
-    pointers = pointer + rows * row_stride + columns * column_stride
+    # One 32-bit offset for each pair: a 64-bit pointer would take twice the registers.
+    pointers = pointer + (rows * row_stride + columns * column_stride)
     return tl.load(pointers, mask=(rows < n) & (columns < m), other=0) if CHECK else tl.load(pointers)
 
 

@@ -18,6 +18,7 @@ Error = Callable[[Tensor, Tensor], float]
 
 TOLERANCE = {torch.float32: 2e-6, torch.float16: 1e-3, torch.bfloat16: 1e-2}
 DTYPES = pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+HALF = pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 P = 0.3
 
 
@@ -126,15 +127,22 @@ def check(given_case: Case, error: Error, deterministic: bool = True, factor: fl
         assert error(value, truth[name]) <= factor * TOLERANCE[dtype], name
 
 
-EACH = [(), ("own",), ("mask",), ("prior",), ("mass",), ("dropout",)]
 ALL = ("own", "mask", "prior", "mass", "dropout")
 
 
 @DTYPES
-@pytest.mark.parametrize("options", [*EACH, ("own", "mask"), ("prior", "dropout"), ALL], ids="+".join)
+@pytest.mark.parametrize("options", [(), ("own",), ("mass",), ("own", "mass")], ids="+".join)
 def test_agrees_with_the_definition(
     dtype: torch.dtype, options: tuple[str, ...], device: torch.device, error: Error
 ) -> None:
+    check(case(dtype, device, options), error)
+
+
+@HALF
+@pytest.mark.parametrize(
+    "options", [("mask",), ("prior",), ("dropout",), ("own", "mask"), ("prior", "dropout"), ALL], ids="+".join
+)
+def test_options_over_pairs(dtype: torch.dtype, options: tuple[str, ...], device: torch.device, error: Error) -> None:
     check(case(dtype, device, options), error)
 
 
@@ -145,7 +153,7 @@ def test_atomic_backward(dtype: torch.dtype, options: tuple[str, ...], device: t
 
 
 def test_backward_that_may_be_atomic_is_right_with_options_over_pairs(device: torch.device, error: Error) -> None:
-    check(case(torch.float32, device, ALL), error, deterministic=False)
+    check(case(torch.float16, device, ALL), error, deterministic=False)
 
 
 @DTYPES
@@ -166,7 +174,7 @@ def test_any_size(dtype: torch.dtype, shape: dict[str, int], device: torch.devic
     check(case(dtype, device, ("own",), heads=1, key_heads=1, **shape), error)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@HALF
 @pytest.mark.parametrize(("d", "dv"), [(128, 128), (100, 20), (16, 65)])
 @pytest.mark.parametrize("options", [("own",), ALL], ids="+".join)
 def test_large_heads(
@@ -175,14 +183,16 @@ def test_large_heads(
     check(case(dtype, device, options, heads=1, key_heads=1, d=d, dv=dv), error)
 
 
-def test_head_dims_without_a_kernel(device: torch.device) -> None:
-    given_case = case(torch.float32, device, d=65)
-    assert not supports(given_case.q, given_case.v)
-    assert supports(given_case.q[..., :64], given_case.v)
-    assert supports(given_case.q.half(), given_case.v)
-    assert not supports(given_case.q[..., :8].double(), given_case.v)
-    with pytest.raises(ValueError, match=r"head dims up to 64 in torch\.float32, not 65"):
-        found(given_case)
+def test_what_has_no_kernel(device: torch.device) -> None:
+    wide, masked = case(torch.float32, device, d=65), case(torch.float32, device, ("mask",))
+    assert not supports(wide.q, wide.v, pairs=False)
+    assert supports(wide.q[..., :64], wide.v, pairs=False)
+    assert not supports(masked.q, masked.v, pairs=True)
+    assert supports(masked.q.half(), masked.v, pairs=True)
+    assert not supports(masked.q.double(), masked.v, pairs=False)
+    for given_case in (wide, masked):
+        with pytest.raises(ValueError, match="No Triton kernel of the quadratic form"):
+            found(given_case)
 
 
 @DTYPES
@@ -199,13 +209,14 @@ def test_grouped_query_heads_and_broadcast_options(
     key_heads: int, shared: bool, deterministic: bool, device: torch.device, error: Error
 ) -> None:
     options = ALL if deterministic else ("own", "mass")
-    given_case = case(torch.float32, device, options, batch=2, heads=4, key_heads=key_heads, n=40, m=35, shared=shared)
+    dtype = torch.float16 if deterministic else torch.float32
+    given_case = case(dtype, device, options, batch=2, heads=4, key_heads=key_heads, n=40, m=35, shared=shared)
     check(given_case, error, deterministic)
 
 
-def test_float16_grouped_query_heads(device: torch.device, error: Error) -> None:
-    check(case(torch.float16, device, ALL, batch=2, heads=4, n=40, m=35), error)
-    check(case(torch.float16, device, ("own",), batch=2, heads=4, n=40, m=35), error, deterministic=False)
+@HALF
+def test_atomic_backward_of_grouped_query_heads(dtype: torch.dtype, device: torch.device, error: Error) -> None:
+    check(case(dtype, device, ("own",), batch=2, heads=4, n=40, m=35), error, deterministic=False)
 
 
 def test_a_query_head_reads_its_own_group(device: torch.device) -> None:
@@ -228,28 +239,28 @@ def test_a_query_head_reads_its_own_group(device: torch.device) -> None:
 def test_any_combination(
     options: set[str], n: int, m: int, d: int, dv: int, seed: int, device: torch.device, error: Error
 ) -> None:
-    given_case = case(torch.float32, device, tuple(options), heads=1, key_heads=1, n=n, m=m, d=d, dv=dv, seed=seed)
-    # A row of few pairs can lose nearly all its mass, and its gradient its digits: rounding alone then exceeds 2e-6.
+    given_case = case(torch.float16, device, tuple(options), heads=1, key_heads=1, n=n, m=m, d=d, dv=dv, seed=seed)
+    # A row of few pairs can lose nearly all its gradient to cancellation: what is left is rounding.
     check(given_case, error, factor=20)
 
 
 def test_strides(device: torch.device, error: Error) -> None:
     """Transposed heads, expanded cells, a transposed prior, a key mask shared by queries, gradients of one number."""
-    base = case(torch.float32, device, ALL, batch=2, n=40, m=40, d=24, dv=24)
+    base = case(torch.float16, device, ALL, batch=2, n=40, m=40, d=24, dv=24)
     q = base.q.transpose(1, 2).contiguous().transpose(1, 2)
     k, v = (tensor[:1].expand(2, -1, -1, -1) for tensor in (base.k, base.v))
     strided = {"mask": base.options["mask"][:, :, :1].expand(-1, -1, 40, -1), "prior": base.options["prior"].mT}
-    one = torch.tensor(2.0, device=device)
+    one = torch.tensor(2.0, device=device, dtype=torch.float16)
     changed = base._replace(
         q=q,
         k=k,
         v=v,
         d_output=one.expand_as(base.d_output),
-        d_inverse_norm=one.expand_as(base.d_inverse_norm),
+        d_inverse_norm=one.float().expand_as(base.d_inverse_norm),
         options={**base.options, **strided},
     )
     check(changed, error)
-    check(changed._replace(options=case(torch.float32, device).options), error, deterministic=False)
+    check(changed._replace(options=case(torch.float16, device).options), error, deterministic=False)
 
 
 def test_inputs_are_not_written(device: torch.device) -> None:
@@ -262,17 +273,17 @@ def test_inputs_are_not_written(device: torch.device) -> None:
 
 
 def test_two_runs_are_equal(device: torch.device) -> None:
-    given_case = case(torch.float32, device, ALL, heads=4)
+    given_case = case(torch.float16, device, ALL, heads=4)
     first, second = found(given_case), found(given_case)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_no_gradient_of_the_prior_unless_asked_for(device: torch.device) -> None:
-    assert "d_prior" not in found(case(torch.float32, device, ("prior",)), prior_grad=False)
+    assert "d_prior" not in found(case(torch.float16, device, ("prior",)), prior_grad=False)
 
 
 def test_another_seed_drops_other_pairs(device: torch.device) -> None:
-    given_case = case(torch.float32, device, ("dropout",))
+    given_case = case(torch.float16, device, ("dropout",))
     other = given_case._replace(options={**given_case.options, "seed": torch.tensor([7], device=device)})
     assert not torch.equal(found(given_case)["output"], found(other)["output"])
     assert torch.equal(found(given_case)["r"], found(other)["r"])
@@ -295,6 +306,8 @@ HARD = {
 @pytest.mark.parametrize("options", [("own",), ALL], ids="+".join)
 @pytest.mark.parametrize("name", HARD)
 def test_hard_data(dtype: torch.dtype, options: tuple[str, ...], name: str, device: torch.device, error: Error) -> None:
+    if options == ALL and dtype == torch.float32:
+        options = ("own", "mass")
     given_case = HARD[name](case(dtype, device, options))
     truth, result = definition(given_case), found(given_case)
     limit = torch.finfo(dtype).max
@@ -306,7 +319,7 @@ def test_hard_data(dtype: torch.dtype, options: tuple[str, ...], name: str, devi
             assert error(value, truth[key]) <= 5 * TOLERANCE[dtype], key
 
 
-@DTYPES
+@HALF
 def test_rows_without_any_pair_are_zero(dtype: torch.dtype, device: torch.device) -> None:
     given_case = case(dtype, device, ("mask",))
     given_case.options["mask"][:, :, ::2] = False
