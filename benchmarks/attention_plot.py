@@ -38,7 +38,7 @@ def plot(result: dict[str, Any], path: Path) -> str:
     axes[0].legend(frameon=False, fontsize="small")
     drawing.suptitle(
         f"forward + backward, {dtype}, head_dim {d}, batch {rows[0]['batch']}, heads {rows[0]['heads']}, "
-        f"{result['machine']['device']}, {result['machine']['threads']} threads",
+        f"{result['machine']['device']}, threads: {result['machine']['threads']}",
         fontsize="medium",
     )
     drawing.savefig(path, dpi=150)
