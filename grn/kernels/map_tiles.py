@@ -118,14 +118,17 @@ def _fill(
     """Add statistics of A (rows, m), means over `cells`, to the zeros in `into`."""
     m, key_head = k.shape[2], head * k.shape[1] // q.shape[1]
     columns = _cuts(m, _tile(q)[1])
-    scores = inverse_norm.new_empty(rows.stop - rows.start, min(m, _tile(q)[1]))
+    # A tile of its own, since rows of the full map are far apart in memory.
+    scores, *sums = inverse_norm.new_empty(1 + len(into), rows.stop - rows.start, min(m, _tile(q)[1]))
     for some in (cells[start : start + CELLS] for start in range(0, len(cells), CELLS)):
         scaled = [widened(q[cell, head, rows]) * inverse_norm[cell, head, rows].unsqueeze(-1) for cell in some]
         keys = [k[cell, key_head].mT for cell in some]
         for cut in columns:
-            tile = {name: full[:, cut] for name, full in into.items()}
+            tile = {name: part[:, : cut.stop - cut.start].zero_() for name, part in zip(into, sums, strict=True)}
             for queries, every in zip(scaled, keys, strict=True):
                 _add(tile, queries, widened(every[:, cut]), scores)
+            for name, full in into.items():
+                full[:, cut].add_(tile[name])
     for full in into.values():
         full.mul_(1 / max(len(cells), 1))
 
