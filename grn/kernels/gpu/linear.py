@@ -1,6 +1,6 @@
 """The factorised form on a GPU: O((n + m) d (d + dv)) work, bounded by memory traffic for heads of up to 64 features.
 
-Forward: the states [K^T K | K^T V] in one pass over keys and values, then norms and output in one pass over the queries.
+Forward: the states [K^T K | K^T V] in one pass over keys and values, then norms and output in one over the queries.
 Backward: the queries' gradients together with the gradients of the states, then those of keys and values.
 Float32, float16 and bfloat16 inputs; `grn.kernels.gpu.linear_products` says how each keeps its precision.
 """

@@ -32,17 +32,143 @@ class LinearConfig:
 
 HEAD_DIMS = (16, 32, 64, 128)
 
-# By kernel, architecture, padded head dimension and type of the inputs. None was timed on a GPU: the choices are those
-# without spilled registers that leave room for two programs on a multiprocessor where the states allow it. Tables for
-# architecture 80 keep below the 99 KiB of shared memory of consumer cards.
-CONFIGS: dict[tuple[str, int, int, str], LinearConfig] = {
-    (kernel, kind, d, name): LinearConfig(
-        64 if d < 128 else 32, 8, 2, 64 if d == 128 else 0, kernel == "queries" and d < 128
-    )
-    for kernel in ("states", "weighted", "rows", "queries", "keys")
-    for kind in (80, 90, 100)
-    for d in (16, 32, 64, 128)
-    for name in ("bf16", "fp16", "fp32")
+C = LinearConfig
+
+# By architecture, inputs and the largest padded head dimension. None was timed on a GPU: the choices are those without
+# spilled registers, of tiles that matrix units take well, with room for two programs on a multiprocessor where a head's
+# states allow it. Tables for architecture 80 keep below the 99 KiB of shared memory of consumer cards.
+_TILES: dict[tuple[int, str, int], dict[str, LinearConfig]] = {
+    (80, "bf16", 64): {
+        "states": C(64, 4, 4),
+        "rows": C(64, 4, 4),
+        "queries": C(32, 4, 3, sums=True),
+        "keys": C(64, 4, 3),
+    },
+    (80, "fp16", 64): {
+        "states": C(64, 4, 4),
+        "rows": C(64, 4, 3),
+        "queries": C(32, 4, 2),
+        "weighted": C(32, 4, 2),
+        "keys": C(32, 8, 2),
+    },
+    (80, "fp32", 64): {
+        "states": C(32, 8, 2),
+        "rows": C(32, 8, 2),
+        "queries": C(32, 8, 2),
+        "weighted": C(32, 8, 2),
+        "keys": C(32, 8, 2, panel=64),
+    },
+    (90, "fp16", 32): {"queries": C(32, 4, 2, sums=True)},
+    (90, "fp32", 32): {"states": C(32, 4, 3)},
+    (80, "bf16", 128): {
+        "states": C(32, 8, 2),
+        "rows": C(64, 8, 2, panel=64),
+        "queries": C(32, 8, 2, panel=64),
+        "weighted": C(32, 8, 2, panel=64),
+        "keys": C(32, 8, 2, panel=64),
+    },
+    (80, "fp16", 128): {
+        "states": C(32, 8, 2),
+        "rows": C(32, 8, 2, panel=64),
+        "queries": C(32, 8, 2, panel=64),
+        "weighted": C(32, 8, 2, panel=64),
+        "keys": C(32, 8, 2, panel=64),
+    },
+    (80, "fp32", 128): {
+        "states": C(32, 8, 2, panel=64),
+        "rows": C(32, 8, 2, panel=64),
+        "queries": C(32, 8, 2, panel=32),
+        "weighted": C(32, 8, 2, panel=32),
+        "keys": C(32, 8, 2, panel=32),
+    },
+    (90, "bf16", 64): {
+        "states": C(64, 4, 4),
+        "rows": C(64, 4, 4),
+        "queries": C(64, 4, 3, sums=True),
+        "keys": C(64, 4, 3),
+    },
+    (90, "fp16", 64): {
+        "states": C(64, 4, 4),
+        "rows": C(64, 4, 4),
+        "queries": C(32, 8, 2, sums=True),
+        "keys": C(64, 4, 3),
+    },
+    (90, "fp32", 64): {
+        "states": C(64, 4, 3),
+        "rows": C(64, 4, 2),
+        "queries": C(32, 8, 2),
+        "weighted": C(32, 8, 2),
+        "keys": C(32, 8, 2),
+    },
+    (90, "bf16", 128): {
+        "states": C(64, 8, 3),
+        "rows": C(64, 8, 3),
+        "queries": C(64, 8, 2, panel=64),
+        "weighted": C(64, 8, 2),
+        "keys": C(64, 8, 2, panel=64),
+    },
+    (90, "fp16", 128): {
+        "states": C(64, 8, 3),
+        "rows": C(64, 8, 2, panel=64),
+        "queries": C(32, 8, 2, panel=64),
+        "weighted": C(32, 8, 2, panel=64),
+        "keys": C(64, 8, 2, panel=64),
+    },
+    (90, "fp32", 128): {
+        "states": C(32, 8, 2, panel=64),
+        "rows": C(32, 8, 2, panel=64),
+        "queries": C(32, 8, 2, panel=64),
+        "weighted": C(32, 8, 2, panel=64),
+        "keys": C(32, 8, 2, panel=64),
+    },
+    (100, "bf16", 64): {
+        "states": C(64, 4, 4),
+        "rows": C(64, 4, 4),
+        "queries": C(64, 4, 2, sums=True),
+        "keys": C(64, 4, 3),
+    },
+    (100, "fp16", 64): {
+        "states": C(64, 4, 4),
+        "rows": C(64, 4, 3),
+        "queries": C(64, 8, 2, sums=True),
+        "keys": C(64, 8, 2),
+    },
+    (100, "fp32", 64): {
+        "states": C(64, 4, 3),
+        "rows": C(64, 8, 2),
+        "queries": C(64, 8, 2, sums=True),
+        "keys": C(64, 8, 2),
+    },
+    (100, "bf16", 128): {
+        "states": C(64, 8, 3),
+        "rows": C(64, 8, 2),
+        "queries": C(64, 8, 2),
+        "weighted": C(64, 8, 2),
+        "keys": C(64, 8, 2),
+    },
+    (100, "fp16", 128): {
+        "states": C(64, 8, 3),
+        "rows": C(64, 8, 2, panel=64),
+        "queries": C(64, 8, 2, panel=64),
+        "weighted": C(64, 8, 2, panel=64),
+        "keys": C(64, 8, 2, panel=64),
+    },
+    (100, "fp32", 128): {
+        "states": C(32, 8, 2, panel=64),
+        "rows": C(32, 8, 2, panel=64),
+        "queries": C(32, 8, 2, panel=64),
+        "weighted": C(32, 8, 2, panel=64),
+        "keys": C(32, 8, 2, panel=64),
+    },
+}
+
+# (kernel, architecture, padded head dimension, inputs) -> tiles; a narrower table comes before the wider ones.
+CONFIGS = {
+    (kernel, kind, d, name): config
+    for (kind, name, largest), tiles in sorted(_TILES.items(), key=lambda item: -item[0][2])
+    for kernel, config in tiles.items()
+    for d in HEAD_DIMS
+    if d <= largest
 }
 
 ROW_LIMIT = 256

@@ -104,7 +104,7 @@ def states_launches(
     gram_weight: Tensor | None = None,
     state_weight: Tensor | None = None,
 ) -> tuple[list[Launch], Tensor]:
-    """Sums K^T diag(w) K and K^T diag(w') V over ranges of rows, and the (ranges, batch, heads, d, d + dv) they fill."""
+    """K^T diag(w) K and K^T diag(w') V of ranges of rows, and the (ranges, batch, heads, d, d + dv) they fill."""
     dv = v.shape[-1]
     plan = _plan("states" if gram_weight is None else "weighted", kind, programs, k, dv)
     batch, heads, m, d = k.shape

@@ -25,10 +25,15 @@ HEAD_DIMS = (16, 32, 64, 128)
 DEPTH = {2: 64, 4: 32}
 """Features that one product of tiles goes over, by bytes of an element."""
 
-# By architecture, padded head dimension and bytes of an element. Not timed on a GPU: three float32 tiles of sums and
-# one of scores must stay in registers.
-CONFIGS: dict[tuple[int, int, int], Config] = {
-    (kind, d, width): Config(64, 64, 4, 2) for kind in (80, 90, 100) for d in HEAD_DIMS for width in (2, 4)
+# By architecture and bytes of an element. Not timed on a GPU: three float32 tiles of sums and one of scores must stay
+# in registers.
+CONFIGS: dict[tuple[int, int], Config] = {
+    (80, 2): Config(64, 64, 8, 2),
+    (90, 2): Config(64, 64, 4, 2),
+    (100, 2): Config(64, 64, 4, 2),
+    (80, 4): Config(64, 32, 8, 2),
+    (90, 4): Config(64, 32, 4, 2),
+    (100, 4): Config(64, 32, 4, 2),
 }
 
 
@@ -101,7 +106,7 @@ def accumulate_top(
     if not 1 <= top_k <= k.shape[2]:
         raise ValueError(f"top_k must be between 1 and the number of keys, {k.shape[2]}, but is {top_k}.")
     kind = architecture(q.device)
-    tile = _config(kind, q).keys
+    tile = CONFIGS[kind, q.element_size()].keys
     keep = min(top_k, tile)
     shape = len(offsets) - 1, q.shape[1], q.shape[2], -(-k.shape[2] // tile), keep
     # The mean says which keys are strongest, asked for or not.
@@ -125,10 +130,6 @@ def _checked(statistics: Sequence[str]) -> Sequence[str]:
     return statistics
 
 
-def _config(kind: int, q: Tensor) -> Config:
-    return CONFIGS[kind, max(HEAD_DIMS[0], triton.next_power_of_2(q.shape[-1])), q.element_size()]
-
-
 def _launch(
     kind: int,
     q: Tensor,
@@ -141,7 +142,7 @@ def _launch(
     index: Tensor | None,
     keep: int,
 ) -> Launch:
-    config = _config(kind, q)
+    config = CONFIGS[kind, q.element_size()]
     heads, (n, d), m = q.shape[1], q.shape[2:], k.shape[2]
     arguments: dict[str, Any] = {
         **row_arguments("q", dense_rows(q)),
