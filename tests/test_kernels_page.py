@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from grn.kernels import spherical_attention
-from grn.kernels.costs import Shapes, costs, flashsign, linear, roofline_seconds
-from grn.kernels.devices import A100, H200
+from grn.kernels.costs import Shapes, break_even, costs, flashsign, linear, roofline_seconds
+from grn.kernels.devices import A100, CPU_CORE, H200
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "docs" / "diagrams.py"
@@ -40,6 +40,17 @@ def test_the_table_of_floors_is_the_models() -> None:
             for written, backward in zip(cell.split(" / "), (False, True), strict=True):
                 parts = costs(form(shapes, backward=backward, **(more if backward else {})), bare, 2)  # type: ignore[operator]
                 assert 1e6 * roofline_seconds(parts, bare, launches=False) == pytest.approx(float(written), rel=0.05)
+
+
+def test_the_table_of_choices_is_the_models() -> None:
+    row = r"^\| (one|H200).*, (\d+) heads, \w+ \| (\d+) \| (\d+) \| (\d+) \|$"
+    rows = re.findall(row, PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) == 6
+    for name, heads, d, *genes in rows:
+        device, width = (H200, 2) if name == "H200" else (CPU_CORE, 4)
+        for written, backward in zip(genes, (False, True), strict=True):
+            found = break_even(device, int(d), backward=backward, element_bytes=width, heads=int(heads))
+            assert found == int(written), f"{name} {d} {backward}"
 
 
 def test_the_python_on_the_page_gives_a_low_rank_prior() -> None:
