@@ -34,6 +34,9 @@ def plot(result: dict[str, Any], path: Path) -> str:
         axes, ("processor milliseconds" if clock != "ms" else "milliseconds", "peak memory, MB"), strict=True
     ):
         panel.set(xscale="log", yscale="log", xlabel="genes", ylabel=label)
+        genes = sorted({row["n"] for row in rows})
+        panel.set_xticks(genes, labels=[str(n) for n in genes])
+        panel.minorticks_off()
         panel.grid(alpha=0.3)
     axes[0].legend(frameon=False, fontsize="small")
     drawing.suptitle(
