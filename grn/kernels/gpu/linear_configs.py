@@ -52,14 +52,18 @@ _TILES: dict[tuple[int, str, int], dict[str, LinearConfig]] = {
         "keys": C(32, 8, 2),
     },
     (80, "fp32", 64): {
-        "states": C(32, 8, 2),
+        "states": C(32, 8, 2, panel=32),
         "rows": C(32, 8, 2),
         "queries": C(32, 8, 2),
-        "weighted": C(32, 8, 2),
+        "weighted": C(32, 8, 2, panel=32),
         "keys": C(32, 8, 2, panel=64),
     },
     (90, "fp16", 32): {"queries": C(32, 4, 2, sums=True)},
     (90, "fp32", 32): {"states": C(32, 4, 3)},
+    (100, "bf16", 16): {"states": C(64, 4, 2)},
+    (100, "fp16", 16): {"states": C(64, 4, 2)},
+    (100, "fp16", 32): {"queries": C(32, 4, 2, sums=True)},
+    (100, "fp32", 32): {"states": C(32, 4, 3), "queries": C(32, 8, 2, sums=True)},
     (80, "bf16", 128): {
         "states": C(32, 8, 2),
         "rows": C(64, 8, 2, panel=64),
@@ -77,9 +81,9 @@ _TILES: dict[tuple[int, str, int], dict[str, LinearConfig]] = {
     (80, "fp32", 128): {
         "states": C(32, 8, 2, panel=64),
         "rows": C(32, 8, 2, panel=64),
-        "queries": C(32, 8, 2, panel=32),
+        "queries": C(16, 8, 2, panel=32),
         "weighted": C(32, 8, 2, panel=32),
-        "keys": C(32, 8, 2, panel=32),
+        "keys": C(16, 8, 2, panel=32),
     },
     (90, "bf16", 64): {
         "states": C(64, 4, 4),
@@ -144,7 +148,7 @@ _TILES: dict[tuple[int, str, int], dict[str, LinearConfig]] = {
         "rows": C(64, 8, 2),
         "queries": C(64, 8, 2),
         "weighted": C(64, 8, 2),
-        "keys": C(64, 8, 2),
+        "keys": C(64, 8, 2, panel=64),
     },
     (100, "fp16", 128): {
         "states": C(64, 8, 3),

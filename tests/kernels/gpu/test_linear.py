@@ -8,8 +8,6 @@ import pytest
 import torch
 from torch import Tensor
 
-pytest.importorskip("triton")
-
 NAMES = ("output", "inverse_norm", "d_q", "d_k", "d_v", "d_square")
 BOUNDS = {torch.float32: 2e-6, torch.float16: 1e-3, torch.bfloat16: 1e-2}
 EPS = 1e-3
@@ -63,10 +61,14 @@ def truth(given: dict[str, Any], eps: float = EPS) -> dict[str, Tensor]:
     return dict(zip(NAMES, found, strict=True))
 
 
-def run(given: dict[str, Any], device: str, eps: float = EPS) -> dict[str, Tensor]:
+def run(given: dict[str, Any], device: torch.device, eps: float = EPS) -> dict[str, Tensor]:
     from grn.kernels.gpu.linear import core_backward, core_forward
 
-    there = {name: None if tensor is None else tensor.to(device) for name, tensor in given.items()}
+    # An expanded tensor would be laid out by `to`.
+    there = {
+        name: tensor if tensor is None or tensor.device == device else tensor.to(device)
+        for name, tensor in given.items()
+    }
     q, k, v = there["q"], there["k"], there["v"]
     output, norm, states = core_forward(q, k, v, there["mass"], there["correction"], eps)
     d_q, d_k, d_v, d_square = core_backward(
@@ -89,14 +91,14 @@ SHAPES = [
     (130, 63, 32, 32),
     (300, 130, 64, 64),
     (127, 300, 64, 24),
-    (65, 130, 20, 100),
-    (130, 70, 128, 128),
+    (33, 70, 20, 100),
+    (70, 40, 128, 128),
 ]
 
 
 @pytest.mark.parametrize("dtype", BOUNDS, ids=str)
 @pytest.mark.parametrize(("n", "m", "d", "dv"), SHAPES)
-def test_agrees_with_the_definition(n: int, m: int, d: int, dv: int, dtype: torch.dtype, device: str) -> None:
+def test_agrees_with_the_definition(n: int, m: int, d: int, dv: int, dtype: torch.dtype, device: torch.device) -> None:
     given = problem(n, m, d, dv, dtype)
     found = run(given, device)
     wrong = {name: error for name, error in errors(found, truth(given)).items() if not error <= BOUNDS[dtype]}
@@ -104,3 +106,124 @@ def test_agrees_with_the_definition(n: int, m: int, d: int, dv: int, dtype: torc
     for name in ("output", "d_q", "d_k", "d_v"):
         assert found[name].dtype == dtype
     assert found["inverse_norm"].dtype == found["d_square"].dtype == torch.float32
+
+
+def test_sums_of_squares_and_inner_products_without_additions(device: torch.device) -> None:
+    given = problem(70, 50, 32, 16, torch.float32, options=False)
+    assert max(errors(run(given, device), truth(given)).values()) <= BOUNDS[torch.float32]
+
+
+@pytest.mark.parametrize("option", ["mass", "correction", "d_inverse_norm", "dot"])
+def test_each_addition_counts(option: str, device: torch.device) -> None:
+    given = problem(40, 50, 16, 16, torch.float32)
+    without = {**given, option: None}
+    found = run(without, device)
+    assert max(errors(found, truth(without)).values()) <= BOUNDS[torch.float32]
+    assert errors(found, truth(given))["d_square"] > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_strides_of_any_layout(dtype: torch.dtype, device: torch.device) -> None:
+    """Heads inside rows, features that are not contiguous, keys that all cells share, an upstream number for all."""
+    given = problem(40, 50, 32, 32, dtype, batch=2)
+    given["k"] = given["k"][:1].expand(2, -1, -1, -1)
+    given["d_output"] = given["d_output"][:1, :1, :1, :1].expand(2, 2, 40, 32)
+    expected = truth(given)
+    there = {name: tensor.to(device) for name, tensor in given.items()}
+    there["q"] = there["q"].transpose(1, 2).contiguous().transpose(1, 2)
+    there["v"] = there["v"].mT.contiguous().mT
+    there["k"] = there["k"][:1].expand(2, -1, -1, -1)
+    there["d_output"] = there["d_output"][:1, :1, :1, :1].expand(2, 2, 40, 32)
+    assert max(errors(run(there, device), expected).values()) <= BOUNDS[dtype]
+
+
+def test_two_runs_agree_bit_by_bit(device: torch.device) -> None:
+    given = problem(300, 280, 32, 32, torch.float32, heads=1)
+    one, two = run(given, device), run(given, device)
+    assert all(torch.equal(one[name], two[name]) for name in NAMES)
+
+
+def hard(name: str, dtype: torch.dtype) -> dict[str, Any]:
+    given = problem(130, 127, 32, 9, torch.float64, options=False, heads=1)
+    if name == "mean 3":
+        given["k"] += 3
+    elif name == "mean 30":
+        given["k"] += 30
+    elif name == "mean 30 out of sight":  # scores of ordinary size from keys of size 30
+        given["k"], given["q"] = given["k"] + 30, given["q"] - given["q"].mean(-1, keepdim=True)
+    elif name == "condition 1e4":
+        given["k"] *= torch.logspace(0, -4, 32, dtype=torch.float64)
+    elif name == "zero rows":
+        given["q"][:, :, ::3] = 0
+        given["k"][:, :, ::2] = 0
+    elif name == "no keys":
+        given["k"] *= 0
+    return {key: None if tensor is None else tensor.to(dtype) for key, tensor in given.items()}
+
+
+# Bounds for float32, float16 and bfloat16: what the interpreter gives, times three to ten.
+HARD = {
+    "mean 3": (1e-5, 1e-3, 1e-2),
+    "mean 30": (1e-3, 3e-2, 2e-2),
+    "mean 30 out of sight": (1e-3, 3e-2, 3e-2),
+    "condition 1e4": (3e-6, 1e-3, 1e-2),
+    "zero rows": (2e-6, 1e-3, 1e-2),
+    "no keys": (2e-6, 1e-3, 1e-2),
+}
+
+
+@pytest.mark.parametrize("dtype", BOUNDS, ids=str)
+@pytest.mark.parametrize("name", HARD)
+def test_hard_data(name: str, dtype: torch.dtype, device: torch.device) -> None:
+    given = hard(name, dtype)
+    # As the public function would have it: 1e-6 relative to 127 keys of 32 features.
+    eps = 1e-6 * 127 * 32
+    found, expected = run(given, device, eps), truth(given, eps)
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in found.values())
+    bound = HARD[name][list(BOUNDS).index(dtype)]
+    off = {
+        key: float((found[key].double() - expected[key]).abs().max() / expected[key].abs().max().clamp(min=1e-12))
+        for key in NAMES
+    }
+    assert max(off.values()) <= bound, off
+
+
+def test_float16_states_beyond_its_range(device: torch.device) -> None:
+    """Sums of 100 squares of 40 leave float16, and gradients of 1e-6 times a norm of 1e-4 fall below it."""
+    given = problem(40, 100, 16, 16, torch.float16, options=False)
+    given["k"], given["v"], given["d_output"] = given["k"] * 40, given["v"] * 40, given["d_output"] * 1e-3
+    assert float((given["k"].double().mT @ given["k"].double()).abs().max()) > 65504
+    off = errors(run(given, device), truth(given))
+    assert max(off[name] for name in ("output", "inverse_norm", "d_k", "d_square")) <= BOUNDS[torch.float16]
+
+
+@pytest.mark.parametrize("kind", [80, 90, 100])
+def test_every_table_computes_the_same(kind: int, device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Panels, ranges and fused sums of another architecture's tables, which may not launch on a GPU that is smaller."""
+    from grn.kernels.gpu import linear
+    from grn.kernels.gpu.launch import architecture
+
+    if device.type == "cuda" and kind != architecture(device):
+        pytest.skip("tiles of another architecture")
+    monkeypatch.setattr(linear, "architecture", lambda _: kind)
+    for dtype, d, dv in ((torch.float32, 40, 40), (torch.bfloat16, 24, 70)):
+        given = problem(40, 50, d, dv, dtype, heads=1)
+        assert max(errors(run(given, device), truth(given)).values()) <= BOUNDS[dtype]
+
+
+@pytest.mark.parametrize("heads", [1, 8, 128, 1000])
+@pytest.mark.parametrize("rows", [1, 64, 65, 2048, 20000])
+def test_ranges_cover_all_rows_once(rows: int, heads: int) -> None:
+    from grn.kernels.gpu.linear_configs import split_rows
+
+    splits, length = split_rows(heads, rows, 64, 264, 256)
+    assert length % 64 == 0
+    assert (splits - 1) * length < rows <= splits * length
+
+
+def test_few_heads_are_cut_and_many_are_not() -> None:
+    from grn.kernels.gpu.linear_configs import split_rows
+
+    assert split_rows(1, 20000, 64, 264, 256)[0] > 50
+    assert split_rows(128, 20000, 64, 264, 256)[0] == 2
+    assert split_rows(1056, 2048, 64, 264, 256)[0] == 1
