@@ -58,7 +58,7 @@ _TILES: dict[tuple[int, str, int], dict[str, LinearConfig]] = {
         "weighted": C(32, 8, 2, panel=32),
         "keys": C(32, 8, 2, panel=64),
     },
-    (90, "fp16", 32): {"queries": C(32, 4, 2, sums=True)},
+    (90, "fp16", 32): {"queries": C(16, 4, 2, sums=True)},
     (90, "fp32", 32): {"states": C(32, 4, 3)},
     (100, "bf16", 16): {"states": C(64, 4, 2)},
     (100, "fp16", 16): {"states": C(64, 4, 2)},

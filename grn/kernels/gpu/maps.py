@@ -28,9 +28,9 @@ DEPTH = {2: 64, 4: 32}
 # By architecture and bytes of an element. Not timed on a GPU: three float32 tiles of sums and one of scores must stay
 # in registers.
 CONFIGS: dict[tuple[int, int], Config] = {
-    (80, 2): Config(64, 64, 8, 2),
+    (80, 2): Config(64, 32, 4, 2),
     (90, 2): Config(64, 64, 4, 2),
-    (100, 2): Config(64, 64, 4, 2),
+    (100, 2): Config(64, 64, 8, 2),
     (80, 4): Config(64, 32, 8, 2),
     (90, 4): Config(64, 32, 4, 2),
     (100, 4): Config(64, 32, 4, 2),
