@@ -57,8 +57,11 @@ def has_pairs(common: dict[str, Any]) -> bool:
 
 
 def may_be_atomic(common: dict[str, Any]) -> bool:
-    """Whether the kernel that adds to dq by atomic operations fits in registers: half precision, no pair options."""
-    return common["q"].element_size() == 2 and not has_pairs(common)
+    """Whether the kernel that adds to dq by atomic operations fits in registers: bfloat16 without pair options.
+
+    float16 needs two more factors for each query, which spill at head dims 64 and 128 on Hopper.
+    """
+    return common["q"].dtype == torch.bfloat16 and not has_pairs(common)
 
 
 def _padded(d: int, common: dict[str, Any]) -> int:
