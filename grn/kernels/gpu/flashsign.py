@@ -91,8 +91,9 @@ def backward(
     """Gradients of q, k, v, of the prior if asked for (in its shape, summed over shared axes), and of the square.
 
     `deterministic` runs two kernels, 7 products of a tile. Without it one kernel with 5 products adds to dq by atomic
-    operations, for bfloat16 without options over pairs; the others have the deterministic kernels alone. The prior's gradient is one more
-    pass over the pairs. The gradient of the sum of squares (batch, heads, n), float32, is what a sink needs.
+    operations, for bfloat16 without options over pairs; the others have the deterministic kernels alone. The prior's
+    gradient is one more pass over the pairs. The gradient of the sum of squares (batch, heads, n), float32, is what a
+    sink needs.
     """
     kind = architecture(q.device)
     common = common_arguments(q, k, v, own, mask, prior, dropout_p, seed)
