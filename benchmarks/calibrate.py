@@ -3,7 +3,7 @@
 Times both exact forms in PyTorch operations on one core, float32, forward and forward with backward, around the
 number of genes where they cost the same, and sets them beside the model (`grn.kernels.costs`). `loss` is how much
 slower the form that the model chooses is than the other, 0 where it chooses right. The constants of
-`grn.kernels.devices.CPU_CORE` were found with it. Processor time of the thread is taken, not the clock, so other
+`grn.kernels.costs.devices.CPU_CORE` were found with it. Processor time of the thread is taken, not the clock, so other
 work on the machine counts less. The result goes to benchmarks/results/calibrate-<date>-<machine>.json.
 """
 

@@ -15,7 +15,7 @@ import torch
 
 from grn.kernels import spherical_attention
 from grn.kernels.costs import Shapes, break_even, costs, flashsign, linear, roofline_seconds
-from grn.kernels.devices import A100, CPU_CORE, H200
+from grn.kernels.costs.devices import A100, CPU_CORE, H200
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "docs" / "diagrams.py"

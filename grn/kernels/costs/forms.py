@@ -1,6 +1,6 @@
 """The forms of the attention as kernels: which axes each groups and streams, what it reads, writes and multiplies.
 
-Letters of axes are those of `grn.kernels.axes`. docs/kernels.md shows the same as a table.
+Letters of axes are those of `grn.kernels.costs.axes`. docs/kernels.md shows the same as a table.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import ceil
 
-from grn.kernels.axes import Array, Options, Pass, Shapes
+from grn.kernels.costs.axes import Array, Options, Pass, Shapes
 
 NO_OPTIONS = Options()
 # Programs that keep every multiprocessor of a large GPU busy.

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 
-from grn.kernels.devices import Device
+from grn.kernels.costs.devices import Device
 
 
 @dataclass(frozen=True)

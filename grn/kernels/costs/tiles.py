@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from math import ceil
 from typing import Protocol, TypeVar
 
-from grn.kernels.axes import Pass, Shapes, costs, roofline_seconds
-from grn.kernels.devices import Device
-from grn.kernels.forms import flashsign
+from grn.kernels.costs.axes import Pass, Shapes, costs, roofline_seconds
+from grn.kernels.costs.devices import Device
+from grn.kernels.costs.forms import flashsign
 
 
 class Tile(Protocol):

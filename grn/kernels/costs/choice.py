@@ -1,9 +1,4 @@
-"""What each form of the attention costs, and which one `backend="auto"` takes.
-
-The derivation follows Abbott & Zardini 2024 (arXiv 2412.03317): see `grn.kernels.axes` for the accounting,
-`grn.kernels.forms` for each form's grouped and streamed axes, `grn.kernels.devices` for the machines.
-Pure arithmetic: no tensor is touched.
-"""
+"""Which form `backend="auto"` takes: the one of least modelled time."""
 
 from __future__ import annotations
 
@@ -12,36 +7,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from grn.kernels.axes import Cost, Options, Pass, Shapes, costs, footprint, roofline_seconds, total
-from grn.kernels.devices import Device, find_device
-from grn.kernels.forms import NO_OPTIONS, flashsign, linear, maps, reference
-from grn.kernels.tiles import prune_tiles
-
-__all__ = [
-    "Choice",
-    "Cost",
-    "Device",
-    "Options",
-    "Shapes",
-    "break_even",
-    "choose",
-    "costs",
-    "explain",
-    "find_device",
-    "flashsign",
-    "footprint",
-    "kernels_of",
-    "linear",
-    "maps",
-    "prune_tiles",
-    "reference",
-    "roofline_seconds",
-    "seconds",
-    "total",
-]
+from grn.kernels.costs.axes import Options, Pass, Shapes, costs, roofline_seconds
+from grn.kernels.costs.devices import Device
+from grn.kernels.costs.forms import NO_OPTIONS, flashsign, linear, reference
 
 Form = Literal["linear", "flashsign", "reference"]
 FORMS: tuple[Form, ...] = ("linear", "flashsign", "reference")
+MATERIALISED = 2**18
+"""Scores of a call (1 MB in float32, all batch entries and heads) up to which a processor may write them out.
+
+Kept for the backward pass they need not be computed again; a GPU fuses the streamed form into fewer launches.
+"""
 
 
 @dataclass(frozen=True)
@@ -77,14 +53,16 @@ def seconds(
 
 @lru_cache(maxsize=1024)
 def choose(shapes: Shapes, device: Device, *, dense: bool, backward: bool) -> Choice:
-    """Form for `backend="auto"`: the faster of the forms that can be taken, by modelled time.
+    """Form for `backend="auto"`: the fastest of those that can be taken, by modelled time.
+
+    The scores are written out (`reference`) only where they are few, see `MATERIALISED`.
 
     Parameters
     ----------
     shapes
         Sizes of the call.
     device
-        Figures of the machine, from `grn.kernels.devices.find_device`.
+        Figures of the machine, from `grn.kernels.costs.devices.find_device`.
     dense
         Whether there is a dense pair mask, a dense prior or dropout: these do not factorise.
     backward
@@ -92,6 +70,11 @@ def choose(shapes: Shapes, device: Device, *, dense: bool, backward: bool) -> Ch
     """
     estimates = {form: seconds(form, shapes, device, backward=backward) for form in FORMS}
     size = f"n={shapes.n}, m={shapes.m}, head_dim={shapes.d}"
+    allowed: tuple[Form, ...] = ("flashsign",) if dense else ("linear", "flashsign")
+    small = shapes.batch * shapes.heads * shapes.n * shapes.m <= MATERIALISED and not device.overlaps
+    if small and all(estimates["reference"] < estimates[form] for form in allowed):
+        reason = f"so few scores are written out in {_duration(estimates['reference'])} ({size}, {device.name})"
+        return Choice("reference", reason, {form: estimates[form] for form in (*allowed, "reference")})
     if dense:
         reason = (
             f"a dense mask, dense prior or dropout does not factorise; streamed scores take about "
