@@ -9,6 +9,8 @@ from torch import Tensor
 
 HEAD_DIM_LIMIT = 128
 """Largest head_dim and dv that the Triton kernels take; beyond it a GPU runs the same form in PyTorch operations."""
+FLASHSIGN_SINGLE_LIMIT = 64
+"""The same for the quadratic form in float32."""
 LARGEST_HEAD_DIM = 256
 """Largest head_dim of every form but the reference: the factorised states hold its square."""
 

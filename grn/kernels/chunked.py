@@ -185,7 +185,7 @@ def backward(
     dropout_p: float,
     seed: Tensor | None,
     deterministic: bool = True,
-    prior_grad: bool = True,
+    prior_gradient: bool = True,
     value_gradient: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor]:
     """Gradients of q, k, v and the prior, in their shapes and dtypes, and of each row's sum of squared scores.
@@ -200,7 +200,7 @@ def backward(
         As given to `forward`.
     deterministic
         For the Triton kernels, which share this signature: here sums are always added in one order.
-    prior_grad, value_gradient
+    prior_gradient, value_gradient
         False: the gradient of the prior or of v is None, and its work is saved.
     """
     terms = PairTerms(own, mask, prior, dropout_p, seed)
@@ -212,7 +212,7 @@ def backward(
     d_square.mul_(inverse_norm).mul_(inverse_norm).mul_(-0.5)
     d_q, d_k = q.new_empty(q.shape), k.new_zeros(k.shape)
     d_v = v.new_zeros(v.shape) if value_gradient else None
-    d_prior = None if prior is None or not prior_grad else q.new_zeros(prior.shape)
+    d_prior = None if prior is None or not prior_gradient else q.new_zeros(prior.shape)
     for chunk in chunks(q, k):
         rows, keys = chunk.of_queries(q), chunk.of_keys(k)
         scores = terms.scores(rows, keys, chunk)

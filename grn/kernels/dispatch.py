@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from grn.kernels import chunked, linear
-from grn.kernels._inputs import HEAD_DIM_LIMIT, LARGEST_HEAD_DIM
+from grn.kernels._inputs import FLASHSIGN_SINGLE_LIMIT, HEAD_DIM_LIMIT, LARGEST_HEAD_DIM
 from grn.kernels.costs import Shapes, choose, explain, find_device
 
 Backend = Literal["auto", "linear", "flashsign", "reference"]
@@ -62,27 +62,32 @@ def choose_form(backend: str, q: Tensor, k: Tensor, v: Tensor, *, dense: bool, b
     return backend  # type: ignore[return-value]
 
 
-def implementation(form: Literal["linear", "flashsign"], q: Tensor, v: Tensor) -> ModuleType:
+def implementation(form: Literal["linear", "flashsign"], q: Tensor, v: Tensor, *, dense: bool = False) -> ModuleType:
     """Module that computes a form for these tensors: Triton kernels on a GPU, PyTorch operations elsewhere.
 
-    A GPU too runs PyTorch operations in double precision, where head_dim or dv is larger than the kernels take, and
-    where Triton is not installed.
+    A GPU too runs PyTorch operations where `why_not_triton` has a reason. `dense`: as in `choose_form`.
     """
-    if why_not_triton(q.device.type, q.dtype, max(q.shape[-1], v.shape[-1])) is None:
-        return import_module(_IN_TRITON[form])
-    return _IN_PYTORCH[form]
+    reason = why_not_triton(form, q.device.type, q.dtype, max(q.shape[-1], v.shape[-1]), dense=dense)
+    return _IN_PYTORCH[form] if reason else import_module(_IN_TRITON[form])
 
 
-def why_not_triton(device: str, dtype: torch.dtype, dim: int) -> str | None:
-    """Reason against the Triton kernels; None if they run."""
+def why_not_triton(form: str, device: str, dtype: torch.dtype, dim: int, *, dense: bool = False) -> str | None:
+    """Reason against the Triton kernels of a form; None if they run.
+
+    The limits are those of the configurations that compile without spilled registers (`grn.kernels.gpu.offline`).
+    """
     if device != "cuda":
         return f"PyTorch operations on {device}"
     if not _triton_is_there():
         return "PyTorch operations, since Triton is not installed"
     if dtype == torch.float64:
         return "PyTorch operations, since the kernels do not compute in double precision"
-    if dim > HEAD_DIM_LIMIT:
-        return f"PyTorch operations, since the kernels take a head_dim and dv of {HEAD_DIM_LIMIT} at most, not {dim}"
+    single = form == "flashsign" and dtype == torch.float32
+    if single and dense:
+        return "PyTorch operations, since dense masks, priors and dropout have kernels in half precision only"
+    limit = FLASHSIGN_SINGLE_LIMIT if single else HEAD_DIM_LIMIT
+    if dim > limit:
+        return f"PyTorch operations, since the {dtype} kernels take a head_dim and dv of {limit} at most, not {dim}"
     return None
 
 
@@ -90,7 +95,7 @@ def explain_backend(device: str = "cpu") -> tuple[str, str]:
     """Form that long sequences take on `device`, and why, for `grn doctor`."""
     kind = device.partition(":")[0]
     figures, note = find_device(kind, _name(torch.device(device)))
-    where = why_not_triton(kind, torch.float32, HEAD_DIM_LIMIT) or "Triton kernels"
+    where = why_not_triton("linear", kind, torch.float32, HEAD_DIM_LIMIT) or "Triton kernels"
     return "linear", f"{where}; {explain(figures, note)}"
 
 

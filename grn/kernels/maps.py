@@ -142,7 +142,7 @@ def attention_maps(
         raise ValueError(f"top_k must be between 1 and the number of keys, {k.shape[2]}, but is {top_k}.")
     k = weighted_keys(k, key_weights)
     tiles: Any = map_tiles
-    if why_not_triton(q.device.type, q.dtype, q.shape[-1]) is None:
+    if why_not_triton("linear", q.device.type, q.dtype, q.shape[-1]) is None:
         tiles = import_module("grn.kernels.gpu.maps")
         k = k if k.shape[1] == q.shape[1] else k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
     own, listed = _own_or_listed(exclude, q.shape[2])

@@ -47,6 +47,10 @@ def _none_if_empty(*tensors: Tensor) -> tuple[Tensor | None, ...]:
     return tuple(tensor if tensor.numel() else None for tensor in tensors)
 
 
+def _dense(mask: Tensor | None, prior: Tensor | None, seed: Tensor | None) -> bool:
+    return any(tensor is not None for tensor in (mask, prior, seed))
+
+
 # The factorised form
 
 
@@ -165,7 +169,7 @@ def flashsign_forward(
     mass = None if sink is None else sink.square()
     options = {"own": own, "mask": mask, "prior": prior, "mass": mass, "eps": eps, "dropout_p": dropout_p, "seed": seed}
     with torch.autocast(q.device.type, enabled=False):
-        return implementation("flashsign", q, v).forward(q, k, v, **options)
+        return implementation("flashsign", q, v, dense=_dense(mask, prior, seed)).forward(q, k, v, **options)
 
 
 @flashsign_forward.register_fake
@@ -177,7 +181,8 @@ def _(q: Tensor, k: Tensor, v: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
     "grn::flashsign_backward",
     mutates_args=(),
     schema="(Tensor d_output, Tensor? d_inverse_norm, Tensor q, Tensor k, Tensor v, Tensor output, Tensor inverse_norm"
-    f", {_DENSE}, bool deterministic, bool prior_gradient) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+    f", {_DENSE}, bool deterministic, bool prior_gradient, bool value_gradient) "
+    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 def flashsign_backward(
     d_output: Tensor,
@@ -195,18 +200,21 @@ def flashsign_backward(
     dropout_p: float,
     deterministic: bool,
     prior_gradient: bool,
+    value_gradient: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of q, k, v, of the sums of squared scores (batch, heads, n) and of the prior."""
     own, mask = own_and_mask(excluded_queries, excluded_keys, mask, q.shape[2], k.shape[2])
     options = {"own": own, "mask": mask, "prior": prior, "dropout_p": dropout_p, "seed": seed}
     with torch.autocast(q.device.type, enabled=False):
-        d_q, d_k, d_v, d_prior, d_square = implementation("flashsign", q, v).backward(
+        d_q, d_k, d_v, d_prior, d_square = implementation("flashsign", q, v, dense=_dense(mask, prior, seed)).backward(
             *(d_output, d_inverse_norm, q, k, v, output, inverse_norm),
             **options,
             deterministic=deterministic,
-            prior_grad=prior_gradient,
+            prior_gradient=prior_gradient,
+            value_gradient=value_gradient,
         )
-    return d_q, d_k, d_v, d_square, q.new_empty(0) if d_prior is None else d_prior
+    d_v, d_prior = (q.new_empty(0) if gradient is None else gradient for gradient in (d_v, d_prior))
+    return d_q, d_k, d_v, d_square, d_prior
 
 
 @flashsign_backward.register_fake
@@ -220,10 +228,10 @@ def _(
     inverse_norm: Tensor,
     *rest: Any,
 ) -> tuple[Tensor, ...]:
-    prior, prior_gradient = rest[3], rest[-1]
+    prior, (prior_gradient, value_gradient) = rest[3], rest[-2:]
     d_prior = prior.new_empty(prior.shape) if prior_gradient else q.new_empty(0)
-    of_q, of_k, of_v = (tensor.new_empty(tensor.shape) for tensor in (q, k, v))
-    return of_q, of_k, of_v, inverse_norm.new_empty(inverse_norm.shape), d_prior
+    d_v = v.new_empty(v.shape) if value_gradient else q.new_empty(0)
+    return q.new_empty(q.shape), k.new_empty(k.shape), d_v, inverse_norm.new_empty(inverse_norm.shape), d_prior
 
 
 def _keep_flashsign(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -239,10 +247,11 @@ def _flashsign_gradients(ctx: Any, d_output: Tensor | None, d_inverse_norm: Tens
     prior_gradient = prior is not None and ctx.needs_input_grad[7]
     d_q, d_k, d_v, d_square, d_prior = flashsign_backward(
         *(d_output, d_inverse_norm, q, k, v, output, inverse_norm, queries, keys, mask, prior, seed, ctx.dropout_p),
-        *(ctx.deterministic, prior_gradient),
+        *(ctx.deterministic, prior_gradient, ctx.needs_input_grad[2]),
     )
     d_sink = None if sink is None else 2 * sink * d_square
-    return d_q, d_k, d_v, d_sink, None, None, None, d_prior if prior_gradient else None, None, None, None, None
+    d_v, d_prior = _none_if_empty(d_v, d_prior)
+    return d_q, d_k, d_v, d_sink, None, None, None, d_prior, None, None, None, None
 
 
 flashsign_forward.register_autograd(_flashsign_gradients, setup_context=_keep_flashsign)

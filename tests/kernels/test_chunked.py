@@ -134,7 +134,7 @@ def test_no_gradient_of_norm_or_prior(inputs: Inputs) -> None:
     given = options(("prior",), q.shape, 6)
     output, norm = chunked.forward(q, k, v, **given, eps=EPS)
     del given["mass"]
-    found = chunked.backward(output, None, q, k, v, output, norm, **given, prior_grad=False)
+    found = chunked.backward(output, None, q, k, v, output, norm, **given, prior_gradient=False)
     truth = chunked.backward(output, torch.zeros_like(norm), q, k, v, output, norm, **given)
     assert found[3] is None
     for place in (0, 1, 2, 4):

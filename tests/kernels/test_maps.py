@@ -228,7 +228,7 @@ def test_triton_kernels_get_equal_heads_and_the_same_arguments(monkeypatch: pyte
             accumulate=equal_heads(map_tiles.accumulate), accumulate_top=equal_heads(map_tiles.accumulate_top)
         )
 
-    monkeypatch.setattr(maps, "why_not_triton", lambda device, dtype, dim: None)
+    monkeypatch.setattr(maps, "why_not_triton", lambda form, device, dtype, dim: None)
     monkeypatch.setattr(maps, "import_module", kernels)
     for truth, top_k in zip(expected, (None, 3), strict=True):
         found = attention_maps(q, k, groups=GROUPS, exclude=ONE_EACH, top_k=top_k)

@@ -70,8 +70,8 @@ def test_opcheck_backward_operators(inputs: Inputs) -> None:
         value.detach() if isinstance(value, Tensor) else value for value in flashsign_cases(inputs)["all"]
     )
     output, norm = ops.flashsign_forward(q, k, v, sink, queries, keys, mask, prior, seed, p, eps, True)
-    for wanted in (True, False):
-        arguments = (output, norm, q, k, v, output, norm, queries, keys, mask, prior, seed, p, True, wanted)
+    for wanted in ((True, True), (False, True), (True, False)):
+        arguments = (output, norm, q, k, v, output, norm, queries, keys, mask, prior, seed, p, True, *wanted)
         torch.library.opcheck(ops.flashsign_backward, arguments, test_utils=utilities)
 
 

@@ -73,7 +73,7 @@ def forward(
 
 def backward(
     d_output: Tensor,
-    d_inverse_norm: Tensor,
+    d_inverse_norm: Tensor | None,
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -86,16 +86,18 @@ def backward(
     dropout_p: float,
     seed: Tensor | None,
     deterministic: bool,
-    prior_grad: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
+    prior_gradient: bool,
+    value_gradient: bool = True,
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor]:
     """Gradients of q, k, v, of the prior if asked for (in its shape, summed over shared axes), and of the square.
 
     `deterministic` runs two kernels, 7 products of a tile. Without it one kernel with 5 products adds to dq by atomic
     operations, for bfloat16 without options over pairs; the others have the deterministic kernels alone. The prior's
     gradient is one more pass over the pairs. The gradient of the sum of squares (batch, heads, n), float32, is what a
-    sink needs.
+    sink needs. Without `value_gradient` that of v is None; one kernel writes it beside d_k, so nothing is saved.
     """
     kind = architecture(q.device)
+    d_inverse_norm = torch.zeros_like(inverse_norm) if d_inverse_norm is None else d_inverse_norm
     common = common_arguments(q, k, v, own, mask, prior, dropout_p, seed)
     atomic = not deterministic and may_be_atomic(common)
     weighted = torch.empty(output.shape, dtype=output.dtype, device=q.device)
@@ -108,7 +110,9 @@ def backward(
         d_q = torch.zeros(q.shape, dtype=torch.float32, device=q.device)
     else:
         d_q = torch.empty(q.shape, dtype=q.dtype, device=q.device)
-    d_prior = torch.empty(prior.shape, dtype=prior.dtype, device=q.device) if prior_grad and prior is not None else None
+    d_prior = (
+        torch.empty(prior.shape, dtype=prior.dtype, device=q.device) if prior_gradient and prior is not None else None
+    )
     d_inverse_norm, inverse_norm = d_inverse_norm.contiguous(), inverse_norm.contiguous()
     with torch.cuda.device_of(q):
         launch, own_ranges = prepare_launch(
@@ -134,7 +138,7 @@ def backward(
         key_launch(kind, common, rows, own_ranges, normal, d_q if atomic else None, d_k, d_v, dropout_p).run()
         if d_prior is not None:
             prior_launch(kind, common, rows, d_prior).run()
-    return d_q.to(q.dtype), d_k, d_v, d_prior, d_square
+    return d_q.to(q.dtype), d_k, d_v if value_gradient else None, d_prior, d_square
 
 
 def _score_bound(k: Tensor, prior: Tensor | None) -> Tensor:

@@ -106,11 +106,20 @@ def definition(given_case: Case) -> dict[str, Tensor]:
     return {"output": output.detach(), "r": r.detach(), **dict(zip(leaves, gradients, strict=True))}
 
 
-def found(given_case: Case, deterministic: bool = True, prior_grad: bool = True) -> dict[str, Tensor]:
+def found(given_case: Case, deterministic: bool = True, prior_gradient: bool = True) -> dict[str, Tensor]:
     q, k, v, d_output, d_inverse_norm, options, mass, eps = given_case
     output, r = forward(q, k, v, **options, mass=mass, eps=eps)
     gradients = backward(
-        d_output, d_inverse_norm, q, k, v, output, r, **options, deterministic=deterministic, prior_grad=prior_grad
+        d_output,
+        d_inverse_norm,
+        q,
+        k,
+        v,
+        output,
+        r,
+        **options,
+        deterministic=deterministic,
+        prior_gradient=prior_gradient,
     )
     names = ("d_q", "d_k", "d_v", "d_prior", "d_square")
     result = {"output": output, "r": r, **dict(zip(names, gradients, strict=True))}
@@ -279,7 +288,7 @@ def test_two_runs_are_equal(device: torch.device) -> None:
 
 
 def test_no_gradient_of_the_prior_unless_asked_for(device: torch.device) -> None:
-    assert "d_prior" not in found(case(torch.float16, device, ("prior",)), prior_grad=False)
+    assert "d_prior" not in found(case(torch.float16, device, ("prior",)), prior_gradient=False)
 
 
 def test_another_seed_drops_other_pairs(device: torch.device) -> None:
