@@ -189,12 +189,12 @@ def variants(capability: int) -> Iterator[Variant]:
     """Every shipped configuration for compute capability 80, 90 or 100, with the largest program that takes it.
 
     That is a length no tile divides, so that bounds are checked; an own key in the plain kernels, all options at once
-    in the others, and there float16, whose kernels hold the factors of `_half_range` besides.
+    in the others. Kernels for float16 hold the factors of `_half_range` besides.
     """
     for width, pairs in SHIPPED:
-        dtype = torch.float32 if width == 4 else torch.float16 if pairs else torch.bfloat16
-        for d in head_dims(width, pairs):
-            yield from _variants(capability, dtype, d, pairs)
+        for dtype in (torch.float32,) if width == 4 else (torch.float16, torch.bfloat16):
+            for d in head_dims(width, pairs):
+                yield from _variants(capability, dtype, d, pairs)
 
 
 def _variants(capability: int, dtype: torch.dtype, d: int, pairs: bool) -> Iterator[Variant]:
