@@ -12,11 +12,13 @@ Notable choices
 - On a processor the work is cut into pieces: rows of one head where sequences are long, several heads at once where
   they are short. What is computed from a piece then stays in the second-level cache.
   On a GPU everything is one piece, since there a launch costs more than memory traffic.
+- On a processor freed memory is kept for the next call, see `keep_freed_memory`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import product, repeat
 from typing import Any
 
@@ -29,6 +31,17 @@ PIECE = 2**17
 """Numbers of one tensor (heads x rows x d) that are worked on at a time on a processor: heads of fewer are taken
 together, longer ones are cut. One thread, float32, forward and backward: a quarter to twice of this costs up to 20 %
 more; one piece of everything 15 % more at 512 and 2,048 rows of 64 features, and 57 % more at 8,192."""
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Free one large block that was never touched, once in a process.
+
+    The C library of Linux takes that as a sign that blocks up to this size come and go (`M_MMAP_THRESHOLD` in its
+    manual, mallopt(3)) and no longer returns them to the system, which would hand over the pages of every result anew.
+    At 4 x 4 heads of 2,048 x 64 these page faults were a quarter of the backward pass. Other allocators do not care.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def _parts(q: Tensor, k: Tensor) -> tuple[list[tuple[slice, slice]], int]:
@@ -76,6 +89,8 @@ def core_forward(
     states
         [G | S], (batch, heads, d, d + dv), float32 or float64: what `core_backward` needs.
     """
+    if q.device.type == "cpu":
+        keep_freed_memory()
     (batch, heads, n, d), dv = q.shape, v.shape[-1]
     wide = torch.float64 if q.dtype == torch.float64 else torch.float32
     output = q.new_empty(batch, heads, n, dv, dtype=wide)
@@ -83,13 +98,14 @@ def core_forward(
     states = q.new_zeros(batch, heads, d, d + dv, dtype=wide)
     parts, rows = _parts(q, k)
     for part in parts:
-        state = states[part].flatten(0, 1)
+        gram, mixing = (state.contiguous() for state in states[part].flatten(0, 1).split((d, dv), -1))  # G and S
         for keys, values in zip(_pieces(k, part, rows), _pieces(v, part, rows), strict=True):
-            state.baddbmm_(keys.mT, torch.cat((keys, values), -1))
+            gram.baddbmm_(keys.mT, keys)
+            mixing.baddbmm_(keys.mT, values)
+        states[part] = torch.cat((gram, mixing), -1).view_as(states[part])
         of_rows = (_pieces(tensor, part, rows) for tensor in (q, mass, correction, inverse_norm, output))
         for queries, outside, pairs, norm, out in zip(*of_rows, strict=False):
-            mixed = torch.bmm(queries, state)
-            torch.sum(mixed[..., :d].mul_(queries), -1, out=norm)
+            torch.sum(torch.bmm(queries, gram).mul_(queries), -1, out=norm)
             if pairs is not None:
                 norm.add_(pairs)
             # Rounding can leave a small negative number where the exact sum of squares is zero.
@@ -97,7 +113,8 @@ def core_forward(
             if outside is not None:
                 norm.add_(outside)
             norm.rsqrt_()
-            torch.mul(mixed[..., d:], norm.unsqueeze(-1), out=out)
+            torch.bmm(queries, mixing, out=out)
+            out.mul_(norm.unsqueeze(-1))
     return output.to(q.dtype), inverse_norm, states
 
 
