@@ -50,6 +50,7 @@ from grn.kernels.costs import (
 RESULTS = Path(__file__).resolve().parent / "results"
 DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 NAMES = ("linear", "flashsign", "sdpa", "eager")
+ACCEPTANCE_SECONDS = 3.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -239,7 +240,7 @@ def accept(
         extra = make_extra("plain", n, kind, written_out=True)
         provider = found[name]
         try:
-            timing = clock(lambda: call(provider, q, k, v, d_output, extra, True), kind)  # noqa: B023
+            timing = clock(lambda: call(provider, q, k, v, d_output, extra, True), kind, ACCEPTANCE_SECONDS)  # noqa: B023
         except Exception as problem:
             result[label] = None
             print(f"{label} failed: {type(problem).__name__}: {problem}"[:300])
@@ -267,7 +268,7 @@ def accept_maps(settings: argparse.Namespace, kind: str, dtype: torch.dtype) -> 
         ("three", lambda: attention_maps(q, k, statistics=("mean", "abs", "square"))),
     ):
         try:
-            result[label] = clock(run, kind).row()
+            result[label] = clock(run, kind, ACCEPTANCE_SECONDS).row()
         except Exception as problem:
             result[label] = None
             print(f"maps {label} failed: {type(problem).__name__}: {problem}"[:300])

@@ -35,7 +35,7 @@ class Timing(NamedTuple):
 
 
 def clock(run: Callable[[], object], kind: str, budget: float = 0.3) -> Timing:
-    """Time a call: at least three times after the warm-up, more while `budget` seconds last."""
+    """Time a call: at least five times after the warm-up, more while `budget` seconds last."""
     run()
     before = held_bytes(kind)
     start = time.perf_counter()
@@ -43,7 +43,11 @@ def clock(run: Callable[[], object], kind: str, budget: float = 0.3) -> Timing:
     synchronise(kind)
     once = time.perf_counter() - start
     peak = None if before is None else peak_bytes(kind) - before
-    repeats = max(3, min(100, int(budget / max(once, 1e-6))))
+    repeats = max(5, min(100, int(budget / max(once, 1e-6))))
+    # The memory given back before the peak was watched has to come back first.
+    for _ in range(2):
+        run()
+    synchronise(kind)
     if kind == "cpu":
         seconds, processor = [], []
         for _ in range(repeats):

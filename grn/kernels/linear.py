@@ -5,7 +5,7 @@
 
 No n x m object is ever formed and the result is exact. `core_forward` and `core_backward` are these formulas and
 their derivatives written by hand, because automatic differentiation would keep n x d intermediates that two
-products recompute. Derivation: docs/model.md. Listed pairs come on top: `grn.kernels.factorised`.
+products recompute. Derivation: docs/kernels.md. Listed pairs come on top: `grn.kernels.factorised`.
 
 Notable choices
 - Half precision is computed in float32: the states square the condition number of the keys.
