@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+import grn
 from grn.kernels import ops, spherical_attention
 
 Inputs = Callable[..., tuple[Tensor, Tensor, Tensor]]
@@ -219,5 +222,7 @@ def test_gradients_of_two_processes_are_those_of_one() -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
         script.write(textwrap.dedent(code))
         script.flush()
-        done = subprocess.run([sys.executable, script.name], capture_output=True, text=True, timeout=120)
+        # A script does not look for packages in the working folder, and grn need not be installed.
+        found = {**os.environ, "PYTHONPATH": str(Path(grn.__file__).parents[1])}
+        done = subprocess.run([sys.executable, script.name], env=found, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "same", done.stderr
