@@ -77,7 +77,7 @@ def check_inputs(
         raise ValueError(f"dropout_p must be at least 0 and below 1, but is {dropout_p!r}.")
     _check_broadcast("key_weights", key_weights, (batch, k.shape[1], m), k)
     _check_broadcast("sink", sink, (batch, heads, n), q)
-    excluded = None if exclude is None else Exclusions(*_check_pairs("exclude", exclude, q, k))
+    excluded = None if exclude is None else _check_pairs(exclude, q, k)
     if pair_mask is not None:
         _check_broadcast("pair_mask", pair_mask, (batch, heads, n, m), q, boolean=True)
         pair_mask = _four_axes(pair_mask, n, m)
@@ -120,6 +120,9 @@ def _check_broadcast(
         return
     if not isinstance(tensor, Tensor):
         raise TypeError(f"{name} must be a tensor, but is {type(tensor).__name__}.")
+    if tensor.layout != torch.strided:
+        sparse = " A sparse prior must be in the COO layout." if name == "prior" else ""
+        raise TypeError(f"{name} must be a dense tensor, but has the layout {tensor.layout}.{sparse}")
     if tensor.device != like.device:
         raise ValueError(f"{name} is on {tensor.device}, but q, k and v are on {like.device}.")
     if boolean and tensor.dtype != torch.bool:
@@ -147,44 +150,67 @@ def _check_prior(prior: Any, exclude: Exclusions | None, q: Tensor, k: Tensor) -
     if not (isinstance(prior, Tensor) and prior.is_sparse):
         _check_broadcast("prior", prior, (*q.shape[:2], n, m), q)
         return _four_axes(prior, n, m)
-    if prior.shape != (n, m):
-        raise ValueError(f"A sparse prior must have shape {(n, m)}, but has {tuple(prior.shape)}.")
+    if prior.shape != (n, m) or prior.sparse_dim() != 2:
+        raise ValueError(f"A sparse prior must have shape {(n, m)} and two sparse axes, but has {tuple(prior.shape)}.")
     if prior.device != q.device:
         raise ValueError(f"prior is on {prior.device}, but q, k and v are on {q.device}.")
     if not prior.is_floating_point():
         raise TypeError(f"prior must be floating point, but is {prior.dtype}.")
     prior = prior.coalesce()
     queries, keys = prior.indices()
-    if exclude is not None and not torch.compiler.is_compiling():
-        both = torch.isin(queries * m + keys, exclude.queries * m + exclude.keys).nonzero()
-        if len(both):
-            at = int(both[0])
-            raise ValueError(
-                f"query {int(queries[at])} and key {int(keys[at])} are excluded and have a prior; leave one of them."
-            )
+    if not torch.compiler.is_compiling():
+        _check_apart(queries, keys, exclude, m)
     return SparsePrior(queries, keys, prior.values())
 
 
-def _check_pairs(name: str, pairs: tuple[Tensor, Tensor], q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+def _check_apart(queries: Tensor, keys: Tensor, exclude: Exclusions | None, m: int) -> None:
+    if exclude is None:
+        return
+    both = torch.isin(queries * m + keys, exclude.queries * m + exclude.keys).nonzero()
+    if len(both):
+        at = int(both[0])
+        raise ValueError(
+            f"query {int(queries[at])} and key {int(keys[at])} are excluded and have a prior; leave one of them."
+        )
+
+
+def _check_pairs(pairs: tuple[Tensor, Tensor], q: Tensor, k: Tensor) -> Exclusions:
+    if isinstance(pairs, Tensor) or not isinstance(pairs, (tuple, list)) or len(pairs) != 2:
+        raise TypeError(f"exclude must be a pair of index vectors (queries, keys), but is {type(pairs).__name__}.")
     queries, keys = pairs
     for axis, index in (("queries", queries), ("keys", keys)):
         if not isinstance(index, Tensor):
-            raise TypeError(f"{name} needs one int64 index vector of {axis}, not {type(index).__name__}.")
+            raise TypeError(f"exclude needs one int64 index vector of {axis}, not {type(index).__name__}.")
         if index.dtype != torch.int64 or index.dim() != 1:
-            raise TypeError(f"{name} needs one int64 index vector of {axis}, not {index.dtype} {tuple(index.shape)}.")
+            raise TypeError(f"exclude needs one int64 index vector of {axis}, not {index.dtype} {tuple(index.shape)}.")
         if index.device != q.device:
-            raise ValueError(f"{name}'s {axis} are on {index.device}, but q, k and v are on {q.device}.")
+            raise ValueError(f"exclude's {axis} are on {index.device}, but q, k and v are on {q.device}.")
     if queries.shape != keys.shape:
-        raise ValueError(f"{name} must list pairs, but has {len(queries)} queries and {len(keys)} keys.")
-    # What follows looks at numbers, which a compiler that traces shapes cannot.
-    if torch.compiler.is_compiling() or not len(queries):
-        return queries, keys
-    for axis, index, size in (("queries", queries, q.shape[2]), ("keys", keys, k.shape[2])):
+        raise ValueError(f"exclude must list pairs, but has {len(queries)} queries and {len(keys)} keys.")
+    # What follows looks at numbers, which a compiler that traces shapes cannot: there the operator does.
+    if not torch.compiler.is_compiling():
+        check_listed(queries, keys, None, None, q.shape[2], k.shape[2])
+    return Exclusions(queries, keys)
+
+
+def check_listed(
+    queries: Tensor | None,
+    keys: Tensor | None,
+    prior_queries: Tensor | None,
+    prior_keys: Tensor | None,
+    n: int,
+    m: int,
+) -> None:
+    """Raise ValueError where excluded pairs are out of range, listed twice, or have a prior as well."""
+    if queries is None or keys is None or not len(queries):
+        return
+    for axis, index, size in (("queries", queries, n), ("keys", keys, m)):
         if not (int(index.min()) >= 0 and int(index.max()) < size):
-            raise ValueError(f"{name} names {axis} outside 0..{size - 1}.")
-    found, counts = (queries * k.shape[2] + keys).unique(return_counts=True)
+            raise ValueError(f"exclude names {axis} outside 0..{size - 1}.")
+    found, counts = (queries * m + keys).unique(return_counts=True)
     if len(found) < len(queries):
         # The linear form subtracts every pair listed, so a pair listed twice would be subtracted twice.
-        query, key = divmod(int(found[counts > 1][0]), k.shape[2])
-        raise ValueError(f"{name} lists query {query} and key {key} more than once; list every pair once.")
-    return queries, keys
+        query, key = divmod(int(found[counts > 1][0]), m)
+        raise ValueError(f"exclude lists query {query} and key {key} more than once; list every pair once.")
+    if prior_queries is not None and prior_keys is not None:
+        _check_apart(prior_queries, prior_keys, Exclusions(queries, keys), m)

@@ -92,7 +92,8 @@ def spherical_attention(
     prior
         Number added to each score: a dense tensor broadcastable to (batch, heads, n, m), not for the linear form, or
         a `torch.sparse_coo_tensor` (n, m) shared by all batch entries and heads, at the cost of its entries.
-        A prior of low rank costs nothing extra: append its factors to the features of q and k.
+        A prior of low rank costs nothing extra: append its factors to the features of q and k. Finite: to hide a pair,
+        use `pair_mask` or `exclude`, not -inf. PyTorch compiles no sparse tensors.
     sink
         Mass outside the keys, broadcastable to (batch, heads, n): "unexplained". Rows then have norm below 1.
     dropout_p
@@ -114,8 +115,8 @@ def spherical_attention(
     Returns
     -------
     Output (batch, heads, n, dv), and r if asked for. The output has the inputs' type, r is float32 (float64 for float64
-    inputs). Sums are kept in float32 or float64 always. Under autocast, inputs on a GPU are taken to its type first, as
-    PyTorch's own attention does; elsewhere autocast changes nothing.
+    inputs). Sums are kept in float32 or float64 always. Under autocast, inputs on a GPU other than float64 are taken
+    to its type first, as PyTorch's own attention does; elsewhere autocast changes nothing.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def spherical_attention(
     >>> spherical_attention(q, k, v).shape
     torch.Size([2, 4, 100, 16])
     """
-    if q.is_cuda and torch.is_autocast_enabled("cuda"):
+    if isinstance(q, Tensor) and q.is_cuda and q.dtype != torch.float64 and torch.is_autocast_enabled("cuda"):
         q, k, v = (tensor.to(torch.get_autocast_dtype("cuda")) for tensor in (q, k, v))
     checked = check_inputs(
         *(q, k, v),
@@ -158,7 +159,7 @@ def spherical_attention(
         elif form == "flashsign":
             output, inverse_norm = ops.flashsign_forward(
                 *(q, k, v, sink, *(checked.exclude or (None, None)), checked.mask, _dense_prior(q, k, checked.prior)),
-                *(seed, float(dropout_p), term, deterministic),
+                *(seed, float(dropout_p), term, deterministic, _values_checked()),
             )
         else:
             output, inverse_norm = reference_attention(
@@ -173,6 +174,11 @@ def spherical_attention(
             )
             output = output.to(q.dtype)
     return (output, inverse_norm) if return_norm else output
+
+
+def _values_checked() -> bool:
+    """Whether `check_inputs` has looked at the listed pairs: what is traced has no numbers, and the operator looks."""
+    return not torch.compiler.is_compiling()
 
 
 def _dense_prior(q: Tensor, k: Tensor, prior: Tensor | SparsePrior | None) -> Tensor | None:
@@ -193,7 +199,7 @@ def _linear(
     key_heads = k.shape[1]
     shared = heads // key_heads
     if shared > 1:
-        q = q.reshape(batch, key_heads, shared * n, -1)
+        q = q.reshape(batch, key_heads, shared * n, q.shape[-1])
         sink = None if sink is None else sink.reshape(batch, key_heads, shared * n)
     exclude, prior = checked.exclude, checked.prior
     listed: list[Tensor | None] = [None] * 5
@@ -202,8 +208,8 @@ def _linear(
     if isinstance(prior, SparsePrior):
         pairs = _repeat(Exclusions(prior.queries, prior.keys), shared, n)
         listed[2:] = [*pairs, prior.values.to(ops.norm_dtype(q)).repeat(shared)]
-    output, inverse_norm, _ = ops.linear_forward(q, k, v, sink, *listed, eps)
-    return output.view(batch, heads, n, -1), inverse_norm.view(batch, heads, n)
+    output, inverse_norm, _ = ops.linear_forward(q, k, v, sink, *listed, eps, _values_checked())
+    return output.view(batch, heads, n, v.shape[-1]), inverse_norm.view(batch, heads, n)
 
 
 def _repeat(pairs: Exclusions, times: int, n: int) -> Exclusions:

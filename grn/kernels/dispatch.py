@@ -29,7 +29,7 @@ def choose_form(backend: str, q: Tensor, k: Tensor, v: Tensor, *, dense: bool, b
     Parameters
     ----------
     backend
-        A form, or "auto": the cheaper one by `grn.kernels.costs`.
+        A form, or "auto": the cheaper one by `grn.kernels.costs`; traced by a compiler, that of fewer multiplications.
     q, k, v
         The call's tensors.
     dense
@@ -55,6 +55,10 @@ def choose_form(backend: str, q: Tensor, k: Tensor, v: Tensor, *, dense: bool, b
             f"head_dim is {q.shape[-1]}, but at most {LARGEST_HEAD_DIM} is supported; use more heads, or "
             "backend='reference' for a small problem."
         )
+    if backend == "auto" and torch.compiler.is_compiling():
+        # Sizes may be symbols: the form of fewer multiplications, which takes whole numbers alone.
+        n, m = q.shape[2], k.shape[2]
+        return "linear" if not dense and (n + m) * q.shape[-1] < n * m else "flashsign"
     if backend == "auto":
         device, _ = find_device(q.device.type, _name(q.device))
         form: Form = choose(_shapes(q, k, v), device, dense=dense, backward=backward).form
@@ -68,7 +72,8 @@ def implementation(form: Literal["linear", "flashsign"], q: Tensor, v: Tensor, *
     A GPU too runs PyTorch operations where `why_not_triton` has a reason. `dense`: as in `choose_form`.
     """
     reason = why_not_triton(form, q.device.type, q.dtype, max(q.shape[-1], v.shape[-1]), dense=dense)
-    return _IN_PYTORCH[form] if reason else import_module(_IN_TRITON[form])
+    # There is no launch of no programs.
+    return _IN_PYTORCH[form] if reason or not q.numel() or not v.numel() else import_module(_IN_TRITON[form])
 
 
 def why_not_triton(form: str, device: str, dtype: torch.dtype, dim: int, *, dense: bool = False) -> str | None:

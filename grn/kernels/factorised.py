@@ -1,7 +1,7 @@
 """The factorised form with listed pairs: a core for all pairs (PyTorch or Triton), and corrections for those listed.
 
 Accuracy: a correction cancels digits where an excluded pair carries nearly all of a row's mass. In half precision the
-core's results are rounded before they are corrected, in float32.
+core's output is corrected in float32 and rounded once; its gradients are rounded before they are corrected.
 """
 
 from __future__ import annotations

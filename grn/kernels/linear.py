@@ -83,7 +83,7 @@ def core_forward(
     Returns
     -------
     output
-        (batch, heads, n, dv), dtype of `q`.
+        (batch, heads, n, dv), dtype of `q`; with a correction that of `states`, since it is to be corrected as well.
     inverse_norm
         (batch, heads, n), float32 or float64.
     states
@@ -115,7 +115,7 @@ def core_forward(
             norm.rsqrt_()
             torch.bmm(queries, mixing, out=out)
             out.mul_(norm.unsqueeze(-1))
-    return output.to(q.dtype), inverse_norm, states
+    return output if correction is not None else output.to(q.dtype), inverse_norm, states
 
 
 def core_backward(

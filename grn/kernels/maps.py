@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from grn.kernels import map_tiles
-from grn.kernels._inputs import widened
+from grn.kernels._inputs import check_inputs, widened
 from grn.kernels.attention import spherical_attention
 from grn.kernels.dispatch import why_not_triton
+from grn.kernels.pairs import own_keys
 
 Statistic = Literal["mean", "abs", "square"]
 STATISTICS: tuple[Statistic, ...] = ("mean", "abs", "square")
@@ -70,10 +71,11 @@ def row_norms(
     q: Tensor, k: Tensor, key_weights: Tensor | None, exclude: Pairs, sink: Tensor | None, eps: float
 ) -> Tensor:
     """Inverse norm r of each cell's rows, (cells, heads, n), after the checks of `grn.kernels.spherical_attention`."""
-    # One value column is the least to ask for.
-    _, inverse_norm = spherical_attention(
-        q, k, k[..., :1], key_weights=key_weights, exclude=exclude, sink=sink, eps=eps, return_norm=True
-    )
+    # Scores are taken of q and k as they are, so the norm must be too. One value column is the least to ask for.
+    with torch.autocast(q.device.type, enabled=False):
+        _, inverse_norm = spherical_attention(
+            q, k, k[..., :1], key_weights=key_weights, exclude=exclude, sink=sink, eps=eps, return_norm=True
+        )
     return inverse_norm
 
 
@@ -100,8 +102,9 @@ def attention_maps(
 ) -> AttentionMaps:
     """Statistics of the attention map over the cells of each group, not differentiable.
 
-    Memory is that of the result; with `top_k`, no genes x genes tensor is held either. The mean alone costs one matrix
-    product with inner dimension cells x head_dim, all three statistics less than twice that.
+    Memory is that of the result. With `top_k` no genes x genes tensor is held on a processor; on a GPU each tile of 32
+    to 128 keys has its own `top_k` candidates first, which is less only where `top_k` is well below that. The mean
+    alone costs one matrix product with inner dimension cells x head_dim, all three statistics less than twice that.
 
     Parameters
     ----------
@@ -136,16 +139,20 @@ def attention_maps(
     (torch.Size([1, 2, 50, 30]), torch.Size([1, 2, 50, 30]))
     """
     statistics = _check_statistics(statistics)
-    inverse_norm = row_norms(q, k, key_weights, exclude, sink, eps)
+    check_inputs(q, k, k, key_weights=key_weights, exclude=exclude, sink=sink, eps=eps)
     order, offsets = _sorted_by_group(groups, q)
+    if top_k is not None and (not isinstance(top_k, int) or isinstance(top_k, bool)):
+        raise TypeError(f"top_k must be a whole number of keys, but is {top_k!r}.")
     if top_k is not None and not 1 <= top_k <= k.shape[2]:
         raise ValueError(f"top_k must be between 1 and the number of keys, {k.shape[2]}, but is {top_k}.")
+    inverse_norm = row_norms(q, k, key_weights, exclude, sink, eps)
     k = weighted_keys(k, key_weights)
     tiles: Any = map_tiles
     if why_not_triton("linear", q.device.type, q.dtype, q.shape[-1]) is None:
         tiles = import_module("grn.kernels.gpu.maps")
         k = k if k.shape[1] == q.shape[1] else k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
-    own, listed = _own_or_listed(exclude, q.shape[2])
+    own = None if exclude is None else own_keys(*exclude, q.shape[2])
+    listed = exclude if own is None else None
     arguments = (q, k, inverse_norm, order, offsets)
     with torch.autocast(q.device.type, enabled=False):
         if top_k is None:
@@ -176,6 +183,10 @@ def _sorted_by_group(groups: Tensor | None, q: Tensor) -> tuple[Tensor, Tensor]:
     """Cells sorted by group, and where each group begins among them (one more entry than groups)."""
     if groups is None:
         groups = torch.zeros(len(q), dtype=torch.int64, device=q.device)
+    if not isinstance(groups, Tensor):
+        raise TypeError(f"groups must be an int64 tensor, but is {type(groups).__name__}.")
+    if groups.device != q.device:
+        raise ValueError(f"groups are on {groups.device}, but q and k are on {q.device}.")
     if groups.shape != (len(q),) or groups.dtype != torch.int64:
         raise ValueError(
             f"groups must be int64 with one entry for each of the {len(q)} cells, but is {groups.dtype} "
@@ -184,18 +195,6 @@ def _sorted_by_group(groups: Tensor | None, q: Tensor) -> tuple[Tensor, Tensor]:
     if not len(groups) or int(groups.min()) < 0:
         raise ValueError("groups must name at least one cell's group, and none below 0.")
     return torch.argsort(groups, stable=True), torch.nn.functional.pad(torch.bincount(groups).cumsum(0), (1, 0))
-
-
-def _own_or_listed(exclude: Pairs, n: int) -> tuple[Tensor | None, Pairs]:
-    """Excluded pairs as one key for each query, int32 (n,), or as they are if some query has several."""
-    if exclude is None or not len(exclude[0]):
-        return None, None
-    queries, keys = exclude
-    if int(torch.bincount(queries).max()) > 1:
-        return None, exclude
-    own = torch.full((n,), -1, dtype=torch.int32, device=queries.device)
-    own[queries] = keys.to(torch.int32)
-    return own, None
 
 
 def _excluded_last(

@@ -1,9 +1,9 @@
 """The two forms as registered PyTorch operators: each traces, compiles, vectorises and differentiates as one node.
 
-An operator takes tensors and numbers only, and checks nothing: `grn.kernels.spherical_attention` does. The body runs
-the Triton kernels where they apply, else PyTorch operations (`grn.kernels.dispatch.implementation`). Autocast never
-reaches a body: the factorised form squares the condition number of the keys, so its products may not drop to half
-precision.
+An operator takes tensors and numbers only; `grn.kernels.spherical_attention` checks them, but for the numbers of listed
+pairs in a traced call, which the body checks (`checked`). The body runs the Triton kernels where they apply, else
+PyTorch operations (`grn.kernels.dispatch.implementation`). Autocast never reaches a body: the factorised form squares
+the condition number of the keys, so its products may not drop to half precision.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from grn.kernels import factorised
+from grn.kernels._inputs import check_listed
 from grn.kernels._vmap import over_batch
 from grn.kernels.dispatch import implementation
 from grn.kernels.pairs import Pairs, own_and_mask
@@ -42,11 +43,6 @@ def _listed(
     return pairs
 
 
-def _none_if_empty(*tensors: Tensor) -> tuple[Tensor | None, ...]:
-    """An operator cannot return None: a gradient that was not asked for comes as an empty tensor."""
-    return tuple(tensor if tensor.numel() else None for tensor in tensors)
-
-
 def _dense(mask: Tensor | None, prior: Tensor | None, seed: Tensor | None) -> bool:
     return any(tensor is not None for tensor in (mask, prior, seed))
 
@@ -57,13 +53,17 @@ def _dense(mask: Tensor | None, prior: Tensor | None, seed: Tensor | None) -> bo
 @torch.library.custom_op(
     "grn::linear_forward",
     mutates_args=(),
-    schema=f"(Tensor q, Tensor k, Tensor v, Tensor? sink, {_PAIRS}, float eps) -> (Tensor, Tensor, Tensor)",
+    schema=f"(Tensor q, Tensor k, Tensor v, Tensor? sink, {_PAIRS}, float eps, bool checked) "
+    "-> (Tensor, Tensor, Tensor)",
 )
 def linear_forward(
-    q: Tensor, k: Tensor, v: Tensor, sink: Tensor | None, *pairs_and_eps: Any
+    q: Tensor, k: Tensor, v: Tensor, sink: Tensor | None, *pairs_and_more: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Output (batch, heads, n, dv), inverse norm (batch, heads, n) and states (batch, heads, d, d + dv)."""
-    *pairs, eps = pairs_and_eps
+    *pairs, eps, checked = pairs_and_more
+    if not checked:
+        excluded_queries, excluded_keys, prior_queries, prior_keys, _ = pairs
+        check_listed(excluded_queries, excluded_keys, prior_queries, prior_keys, q.shape[2], k.shape[2])
     mass = None if sink is None else sink.square()
     with torch.autocast(q.device.type, enabled=False):
         return factorised.forward(implementation("linear", q, v), q, k, v, mass, _listed(*pairs), eps)
@@ -117,7 +117,7 @@ def _(
 
 
 def _keep_linear(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    q, k, v, sink, *pairs, _ = inputs
+    q, k, v, sink, *pairs, _, _ = inputs
     _, inverse_norm, states = output
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(q, k, v, sink, inverse_norm, states, *pairs)
@@ -133,8 +133,9 @@ def _linear_gradients(
         d_output, d_inverse_norm, q, k, v, inverse_norm, states, *pairs, ctx.needs_input_grad[2]
     )
     d_sink = None if sink is None else 2 * sink * d_square
-    d_v, d_prior = _none_if_empty(d_v, d_prior)
-    return d_q, d_k, d_v, d_sink, None, None, None, None, d_prior, None
+    # An operator cannot return None: a gradient that was not asked for came as an empty tensor.
+    of_v, of_prior = d_v if ctx.needs_input_grad[2] else None, None if pairs[-1] is None else d_prior
+    return d_q, d_k, of_v, d_sink, None, None, None, None, of_prior, None, None
 
 
 linear_forward.register_autograd(_linear_gradients, setup_context=_keep_linear)
@@ -148,7 +149,8 @@ linear_backward.register_vmap(over_batch(linear_backward, batched=7))
 @torch.library.custom_op(
     "grn::flashsign_forward",
     mutates_args=(),
-    schema=f"(Tensor q, Tensor k, Tensor v, Tensor? sink, {_DENSE}, float eps, bool deterministic) -> (Tensor, Tensor)",
+    schema=f"(Tensor q, Tensor k, Tensor v, Tensor? sink, {_DENSE}, float eps, bool deterministic, "
+    "bool checked) -> (Tensor, Tensor)",
 )
 def flashsign_forward(
     q: Tensor,
@@ -163,8 +165,11 @@ def flashsign_forward(
     dropout_p: float,
     eps: float,
     deterministic: bool,
+    checked: bool,
 ) -> tuple[Tensor, Tensor]:
     """Output (batch, heads, n, dv) and inverse norm (batch, heads, n)."""
+    if not checked:
+        check_listed(excluded_queries, excluded_keys, None, None, q.shape[2], k.shape[2])
     own, mask = own_and_mask(excluded_queries, excluded_keys, mask, q.shape[2], k.shape[2])
     mass = None if sink is None else sink.square()
     options = {"own": own, "mask": mask, "prior": prior, "mass": mass, "eps": eps, "dropout_p": dropout_p, "seed": seed}
@@ -235,7 +240,7 @@ def _(
 
 
 def _keep_flashsign(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    q, k, v, sink, queries, keys, mask, prior, seed, ctx.dropout_p, _, ctx.deterministic = inputs
+    q, k, v, sink, queries, keys, mask, prior, seed, ctx.dropout_p, _, ctx.deterministic, _ = inputs
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(q, k, v, sink, *output, queries, keys, mask, prior, seed)
 
@@ -250,8 +255,8 @@ def _flashsign_gradients(ctx: Any, d_output: Tensor | None, d_inverse_norm: Tens
         *(ctx.deterministic, prior_gradient, ctx.needs_input_grad[2]),
     )
     d_sink = None if sink is None else 2 * sink * d_square
-    d_v, d_prior = _none_if_empty(d_v, d_prior)
-    return d_q, d_k, d_v, d_sink, None, None, None, d_prior, None, None, None, None
+    of_v, of_prior = d_v if ctx.needs_input_grad[2] else None, d_prior if prior_gradient else None
+    return d_q, d_k, of_v, d_sink, None, None, None, of_prior, None, None, None, None, None
 
 
 flashsign_forward.register_autograd(_flashsign_gradients, setup_context=_keep_flashsign)

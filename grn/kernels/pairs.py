@@ -50,6 +50,15 @@ def spread(target: Tensor, into: Tensor, factors: Tensor, source: Tensor, taken:
         _add(target, into[cut], _take(source, taken[cut]).mul_(factors[:, :, cut].unsqueeze(-1)))
 
 
+def own_keys(queries: Tensor, keys: Tensor, n: int) -> Tensor | None:
+    """The one excluded key of each query, int32 (n,), -1 for none; None if some query has several."""
+    if len(queries) and int(torch.bincount(queries, minlength=n).max()) > 1:
+        return None
+    own = torch.full((n,), -1, dtype=torch.int32, device=queries.device)
+    own[queries] = keys.to(torch.int32)
+    return own
+
+
 def own_and_mask(
     queries: Tensor | None, keys: Tensor | None, mask: Tensor | None, n: int, m: int
 ) -> tuple[Tensor | None, Tensor | None]:
@@ -65,9 +74,8 @@ def own_and_mask(
     """
     if queries is None or keys is None or not len(queries):
         return None, mask
-    if int(torch.bincount(queries, minlength=n).max()) <= 1:
-        own = torch.full((n,), -1, dtype=torch.int32, device=queries.device)
-        own[queries] = keys.to(torch.int32)
+    own = own_keys(queries, keys, n)
+    if own is not None:
         return own, mask
     allowed = torch.ones(1, 1, n, m, dtype=torch.bool, device=queries.device)
     allowed[:, :, queries, keys] = False

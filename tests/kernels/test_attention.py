@@ -334,6 +334,16 @@ def test_norm_is_returned_only_if_asked_for(inputs: Inputs) -> None:
     torch.testing.assert_close(spherical_attention(*inputs()), output)
 
 
+@pytest.mark.parametrize("sizes", [{"batch": 0}, {"n": 0}])
+def test_nothing_in_nothing_out(sizes: dict[str, int], backend: str, inputs: Inputs) -> None:
+    q, k, v = (tensor.requires_grad_() for tensor in inputs(key_heads=1, **sizes))
+    output, norm = spherical_attention(q, k, v, return_norm=True, backend=backend)
+    assert output.shape == (*q.shape[:3], 3)
+    assert norm.shape == q.shape[:3]
+    output.sum().backward()
+    assert not v.grad.any()
+
+
 def test_explanation_names_a_backend_and_the_device() -> None:
     name, reason = explain_backend("cpu")
     assert name in BACKENDS

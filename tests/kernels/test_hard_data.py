@@ -176,6 +176,16 @@ def test_linear_form_where_the_excluded_pair_carries_nearly_all_mass(inputs: Inp
     assert errors(found, truth)["output"] < 3e-3
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_what_is_excluded_is_subtracted_before_rounding(dtype: torch.dtype, backend: str, inputs: Inputs) -> None:
+    """One live key, hidden from the row that excludes it: rounded first, half of a unit would be left there."""
+    q, k, v = (tensor.to(dtype) for tensor in inputs(n=300, m=300, d=32))
+    own, alive = torch.arange(300), torch.zeros(300)
+    alive[5] = 1
+    output = spherical_attention(q, k, v, key_weights=alive, exclude=(own, own), backend=backend)
+    assert float(output[:, :, 5].abs().max()) < 1e-3 * float(output.abs().max())
+
+
 def test_nothing_left_of_a_row_is_no_negative_mass(backend: str, inputs: Inputs) -> None:
     """The linear form subtracts all of a row's mass: what rounding leaves has either sign and is larger than eps."""
     q, k, v = (tensor.float() for tensor in inputs(n=64, m=1, d=8))

@@ -81,7 +81,7 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "sparse prior shape": (
         {"prior": zeros(6, 5).to_sparse()},
         ValueError,
-        r"A sparse prior must have shape \(5, 6\), but has \(6, 5\)",
+        r"A sparse prior must have shape \(5, 6\) and two sparse axes, but has \(6, 5\)",
     ),
     "sparse prior whole": ({"prior": torch.eye(5, 6).int().to_sparse()}, TypeError, "prior must be floating point"),
     "sparse prior device": (
@@ -118,6 +118,16 @@ CASES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     ),
     "sink shape": ({"sink": zeros(6)}, ValueError, r"sink must broadcast to \(2, 3, 5\), but has shape \(6,\)"),
     "sink whole": ({"sink": zeros(5).int()}, TypeError, "sink must be floating point, but is torch.int32"),
+    "q no tensor": ({"q": [1.0]}, TypeError, "q must be a tensor, but is list"),
+    "exclude one vector": ({"exclude": (index(0),)}, TypeError, "a pair of index vectors .* but is tuple"),
+    "exclude matrix of pairs": ({"exclude": torch.tensor([[0, 1]])}, TypeError, "a pair of index vectors"),
+    "prior CSR": ({"prior": torch.eye(5, 6).to_sparse_csr()}, TypeError, "layout torch.sparse_csr. .* COO"),
+    "prior hybrid": (
+        {"prior": torch.ones(5, 6).to_sparse(1)},
+        ValueError,
+        "and two sparse axes",
+    ),
+    "sink sparse": ({"sink": torch.ones(5).to_sparse()}, TypeError, "sink must be a dense tensor"),
     "exclude list": ({"exclude": ([0], [0])}, TypeError, "int64 index vector of queries, not list"),
     "exclude type": ({"exclude": (index(0), index(0).int())}, TypeError, "vector of keys, not torch.int32"),
     "exclude matrix": ({"exclude": (index(0)[None], index(0))}, TypeError, r"of queries, not torch.int64 \(1, 1\)"),
@@ -165,11 +175,30 @@ def test_pairs_excluded_once_pass_and_no_pair_excludes_nothing(backend: str, inp
         (index(0, 1, 0), "one entry for each of the 2 cells, but is torch.int64"),
         (torch.tensor([0.0, 1.0]), "groups must be int64 .* torch.float32"),
         (index(0, -1), "none below 0"),
+        (index(0, 1).to("meta"), "groups are on meta, but q and k are on cpu"),
     ],
 )
 def test_groups_that_do_not_fit(groups: Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         attention_maps(GOOD["q"], GOOD["k"], groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"groups": [0, 1]}, TypeError, "groups must be an int64 tensor, but is list"),
+        ({"top_k": 2.0}, TypeError, "top_k must be a whole number of keys, but is 2.0"),
+        ({"top_k": True}, TypeError, "top_k must be a whole number"),
+        ({"top_k": 7}, ValueError, "between 1 and the number of keys, 6"),
+        ({"statistics": ("mean", "median")}, ValueError, "statistics must be some of"),
+    ],
+)
+def test_maps_are_refused_before_any_computation(
+    options: dict[str, Any], error: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("grn.kernels.maps.row_norms", lambda *a: pytest.fail("a norm was computed first"))
+    with pytest.raises(error, match=message):
+        attention_maps(GOOD["q"], GOOD["k"], **options)
 
 
 def test_maps_of_no_cell() -> None:

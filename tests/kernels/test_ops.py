@@ -33,9 +33,9 @@ def leaf(*shape: int, seed: int = 1) -> Tensor:
 def linear_cases(inputs: Inputs) -> dict[str, tuple[Any, ...]]:
     q, k, v = (tensor.requires_grad_() for tensor in inputs())
     return {
-        "plain": (q, k, v, None, *NONE, 1e-3),
-        "pairs": (q, k, v, leaf(2, 2, 5), *PAIRS, *FREE, leaf(3), 1e-3),
-        "values without gradient": (q, k, v.detach(), leaf(2, 2, 5), *PAIRS, None, None, None, 1e-3),
+        "plain": (q, k, v, None, *NONE, 1e-3, True),
+        "pairs": (q, k, v, leaf(2, 2, 5), *PAIRS, *FREE, leaf(3), 1e-3, False),
+        "values without gradient": (q, k, v.detach(), leaf(2, 2, 5), *PAIRS, None, None, None, 1e-3, True),
     }
 
 
@@ -43,8 +43,8 @@ def flashsign_cases(inputs: Inputs) -> dict[str, tuple[Any, ...]]:
     q, k, v = (tensor.requires_grad_() for tensor in inputs())
     mask, seed = torch.rand(2, 1, 5, 6, generator=torch.Generator().manual_seed(0)) < 0.7, torch.tensor([3])
     return {
-        "plain": (q, k, v, None, None, None, None, None, None, 0.0, 1e-3, True),
-        "all": (q, k, v, leaf(2, 2, 5), *PAIRS, mask, leaf(1, 2, 5, 6), seed, 0.3, 1e-3, True),
+        "plain": (q, k, v, None, None, None, None, None, None, 0.0, 1e-3, True, True),
+        "all": (q, k, v, leaf(2, 2, 5), *PAIRS, mask, leaf(1, 2, 5, 6), seed, 0.3, 1e-3, True, False),
     }
 
 
@@ -61,18 +61,18 @@ def test_opcheck_flashsign(name: str, inputs: Inputs) -> None:
 def test_opcheck_backward_operators(inputs: Inputs) -> None:
     """Their shapes under tracing: schema and fake kernels (they are not differentiable themselves)."""
     utilities = ("test_schema", "test_faketensor")
-    q, k, v, sink, *pairs, eps = (
+    q, k, v, sink, *pairs, eps, checked = (
         value.detach() if isinstance(value, Tensor) else value for value in linear_cases(inputs)["pairs"]
     )
-    output, norm, states = ops.linear_forward(q, k, v, sink, *pairs, eps)
+    output, norm, states = ops.linear_forward(q, k, v, sink, *pairs, eps, checked)
     for wanted in (True, False):
         torch.library.opcheck(
             ops.linear_backward, (output, norm, q, k, v, norm, states, *pairs, wanted), test_utils=utilities
         )
-    q, k, v, sink, queries, keys, mask, prior, seed, p, eps, _ = (
+    q, k, v, sink, queries, keys, mask, prior, seed, p, eps, _, _ = (
         value.detach() if isinstance(value, Tensor) else value for value in flashsign_cases(inputs)["all"]
     )
-    output, norm = ops.flashsign_forward(q, k, v, sink, queries, keys, mask, prior, seed, p, eps, True)
+    output, norm = ops.flashsign_forward(q, k, v, sink, queries, keys, mask, prior, seed, p, eps, True, True)
     for wanted in ((True, True), (False, True), (True, False)):
         arguments = (output, norm, q, k, v, output, norm, queries, keys, mask, prior, seed, p, True, *wanted)
         torch.library.opcheck(ops.flashsign_backward, arguments, test_utils=utilities)
@@ -103,6 +103,27 @@ def test_compiles_without_a_break(form: str, inputs: Inputs) -> None:
         found.append([function(*leaves), *torch.autograd.grad(function(*leaves), leaves)])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dynamic", [None, True, False])
+def test_compiles_with_the_form_left_open(dynamic: bool | None) -> None:
+    """Lengths around the break-even; with dynamic sizes one graph serves several of them."""
+    torch._dynamo.reset()
+    compiled = torch.compile(spherical_attention, fullgraph=True, backend="aot_eager", dynamic=dynamic)
+    for n in (20, 300, 301, 700):
+        q, k, v = (torch.randn(1, 2, n, 16, generator=torch.Generator().manual_seed(n)) for _ in range(3))
+        torch.testing.assert_close(compiled(q, k, v), spherical_attention(q, k, v), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["linear", "flashsign"])
+def test_listed_pairs_are_checked_in_a_compiled_call(form: str, inputs: Inputs) -> None:
+    compiled = torch.compile(spherical_attention, fullgraph=True, backend="aot_eager")
+    for pairs, message in (
+        ((torch.tensor([0, 0]), torch.tensor([1, 1])), "query 0 and key 1 more than once"),
+        ((torch.tensor([0]), torch.tensor([-1])), r"names keys outside 0\.\.5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            compiled(*inputs(), exclude=pairs, backend=form)
 
 
 @pytest.mark.parametrize("form", ["linear", "flashsign"])

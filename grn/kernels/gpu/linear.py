@@ -47,12 +47,13 @@ def core_forward(
 
     Returns
     -------
-    Output (batch, heads, n, dv), dtype of `q`; r (batch, heads, n) and states [G | S] (batch, heads, d, d + dv), both
-    float32. Two runs on one device agree bit by bit.
+    Output (batch, heads, n, dv), dtype of `q` (float32 with a correction, to be corrected as well); r (batch, heads, n)
+    and states [G | S] (batch, heads, d, d + dv), both float32. Two runs on one device agree bit by bit.
     """
     kind, programs = architecture(q.device), concurrent_programs(q.device)
     q, k, v = dense_rows(q), dense_rows(k), dense_rows(v)
-    output = torch.empty(*q.shape[:-1], v.shape[-1], dtype=q.dtype, device=q.device)
+    wide = q.dtype if correction is None else torch.float32
+    output = torch.empty(*q.shape[:-1], v.shape[-1], dtype=wide, device=q.device)
     inverse_norm = torch.empty(q.shape[:-1], dtype=torch.float32, device=q.device)
     with torch.cuda.device_of(q):
         states = _sum(*states_launches(kind, programs, k, v))

@@ -23,7 +23,9 @@ def read(pointer, start, end, stride, first, ROWS: tl.constexpr, WIDTH: tl.const
     """Tile (ROWS, COLUMNS) of a matrix WIDTH wide, from row `start` and column `first`; zero from row `end` on."""
     base = pointer + tl.cast(start, tl.int64) * stride
     columns = first + tl.arange(0, COLUMNS)
-    return load_rows(base, tl.arange(0, ROWS), stride, end - start, columns, WIDTH, True, WIDTH % COLUMNS != 0)
+    # Panels cover the next power of two: of another width the last ones lie outside, whatever COLUMNS divides.
+    check: tl.constexpr = (WIDTH % COLUMNS) + (WIDTH & (WIDTH - 1)) != 0
+    return load_rows(base, tl.arange(0, ROWS), stride, end - start, columns, WIDTH, True, check)
 
 
 @triton.jit
@@ -31,7 +33,8 @@ def write(pointer, tile, start, end, first, ROWS: tl.constexpr, WIDTH: tl.conste
     """Write a tile into a contiguous matrix WIDTH wide, up to row `end`."""
     base = pointer + tl.cast(start, tl.int64) * WIDTH
     columns = first + tl.arange(0, COLUMNS)
-    store_rows(base, tile, tl.arange(0, ROWS), WIDTH, end - start, columns, WIDTH, True, WIDTH % COLUMNS != 0)
+    check: tl.constexpr = (WIDTH % COLUMNS) + (WIDTH & (WIDTH - 1)) != 0
+    store_rows(base, tile, tl.arange(0, ROWS), WIDTH, end - start, columns, WIDTH, True, check)
 
 
 @triton.jit

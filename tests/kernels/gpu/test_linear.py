@@ -103,7 +103,9 @@ def test_agrees_with_the_definition(n: int, m: int, d: int, dv: int, dtype: torc
     found = run(given, device)
     wrong = {name: error for name, error in errors(found, truth(given)).items() if not error <= BOUNDS[dtype]}
     assert not wrong
-    for name in ("output", "d_q", "d_k", "d_v"):
+    # With a correction, the output is corrected in float32 before it is rounded.
+    assert found["output"].dtype == (dtype if given.get("correction") is None else torch.float32)
+    for name in ("d_q", "d_k", "d_v"):
         assert found[name].dtype == dtype
     assert found["inverse_norm"].dtype == found["d_square"].dtype == torch.float32
 
@@ -206,7 +208,8 @@ def test_every_table_computes_the_same(kind: int, device: torch.device, monkeypa
     if device.type == "cuda" and kind != architecture(device):
         pytest.skip("tiles of another architecture")
     monkeypatch.setattr(linear, "architecture", lambda _: kind)
-    for dtype, d, dv in ((torch.float32, 40, 40), (torch.bfloat16, 24, 70)):
+    # Of 96 columns, the last panel of 32 lies outside: in the memory of the next row, or behind the last one.
+    for dtype, d, dv in ((torch.float32, 40, 40), (torch.bfloat16, 24, 70), (torch.float32, 96, 96)):
         given = problem(40, 50, d, dv, dtype, heads=1)
         assert max(errors(run(given, device), truth(given)).values()) <= BOUNDS[dtype]
 
