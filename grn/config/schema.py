@@ -73,8 +73,12 @@ class Train:
 class Infer:
     """`grn infer`."""
 
-    run: str
+    run: str | None
+    method: str | None
     data: Data | None
+    tf: str | list[str] | None
+    seed: int
+    allow_negative: bool
     network: Network
     name: str | None
     group_by: str | None
