@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "score a network against a reference",
     "export": "write a network in another format",
     "simulate": "make expression from a random signed network that is known",
+    "benchmark": "compare methods, other tools' networks too, on sets whose network is known",
     "doctor": "versions, devices, attention backend, memory, cache",
 }
 _COMPLETION = ("-sc", "--shell-completion")

@@ -43,7 +43,7 @@ def benchmark(families: pd.DataFrame, titles: Mapping[str, str] | None = None, *
     """
     from matplotlib import pyplot as plt
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, NullLocator
 
     if families.empty:
         raise InputError("There is no result to draw.")
@@ -83,8 +83,12 @@ def benchmark(families: pd.DataFrame, titles: Mapping[str, str] | None = None, *
         ax.set_yticks(range(len(order)), list(order.index))
         ax.set_xscale("log")
         low, high = ax.get_xlim()
-        ax.set_xlim(min(low, 0.9), max(high, 1.3))
-        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        low, high = min(low, 0.9), max(high, 1.3)
+        ax.set_xlim(low, high)
+        fine = [tick for tick in (0.5, 1, 1.25, 1.5, 2, 3, 4) if low <= tick <= high]
+        coarse = [tick for tick in (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64) if low <= tick <= high]
+        ax.set_xticks(fine if high < 4 else coarse)
+        ax.set_ylim(-0.6, len(order) - 0.4)
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.grid(axis="y", color="#DDDDDD", linewidth=0.7)

@@ -63,7 +63,8 @@ def test_a_matrix_is_judged_as_its_table():
     found = evaluate_matrix(
         weights.loc[["C", "A"]].to_numpy(), pd.Index(["C", "A"]), weights.columns, REFERENCE, candidates="all_genes"
     )
-    assert found == pytest.approx(evaluate(EDGES[EDGES["source"] != "B"], REFERENCE, genes=weights.columns), nan_ok=True)
+    expected = evaluate(EDGES[EDGES["source"] != "B"], REFERENCE, genes=weights.columns)
+    assert found == pytest.approx(expected, nan_ok=True)
     with pytest.raises(InputError, match=r"shape \(2, 4\); expected \(regulators, genes\) = \(3, 4\)"):
         evaluate_matrix(weights.to_numpy()[:2], weights.index, weights.columns, REFERENCE)
 

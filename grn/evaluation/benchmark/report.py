@@ -67,7 +67,7 @@ def _page(results: Results, origin: Mapping[str, Any]) -> Iterator[str]:
         chosen = results.families[results.families["convention"] == convention]
         yield f"\n## Candidates: {convention}"
         yield from _means(chosen, results.titles)
-        for family in chosen["family"].unique():
+        for family in results.pairs["family"].unique():
             yield f"\n### {results.titles[family]}, by set and reference\n"
             yield from _pairs(results.pairs.query("convention == @convention and family == @family"))
     if results.failed:

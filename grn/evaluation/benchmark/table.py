@@ -19,6 +19,8 @@ METRICS = (
 )
 COSTS = ("seconds", "peak_memory_bytes")
 PAIR = ["convention", "family", "set", "reference"]
+# Over the pairs of all families, where there are several.
+ALL = "all"
 # An EPR may be 0, and one such would make the whole geometric mean 0.
 EPR_FLOOR = 0.1
 
@@ -113,7 +115,7 @@ def collect(
     real = rows["family"].map({name: one.real for name, one in families.items()}).astype(bool)
     rows["no_evidence"] = real & (rows["auprc_ratio"] < rows["shortcut_ratio"])
     pairs = _pairs(rows, families)
-    titles = {name: one.title for name, one in families.items()}
+    titles = {name: one.title for name, one in families.items()} | {ALL: "all families"}
     return Results(rows, pairs, family_means(pairs), list(skipped), failed, titles)
 
 
@@ -144,8 +146,10 @@ def family_means(pairs: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns `convention`, `family`, `method`, `pairs`, `no_evidence` (how many), geometric means of `auprc_ratio`,
         `auprc_ratio_levelled`, `epr` (values below 0.1 count as 0.1) and `shortcut_ratio`, means of the other
-        metrics over the pairs that have them.
+        metrics over the pairs that have them. Several families also make one called "all".
     """
+    if len(pairs["family"].unique()) > 1:
+        pairs = pd.concat([pairs, pairs.assign(family=ALL)], ignore_index=True)
     ratios = ["auprc_ratio", "auprc_ratio_levelled", "epr", "shortcut_ratio"]
     logs = pairs[["convention", "family", "method"]].copy()
     for name in ratios:

@@ -94,8 +94,9 @@ def test_geometric_means_by_hand() -> None:
     assert means.loc["a", "auroc"] == pytest.approx(0.6)
     assert means.loc["a", "auroc_by_target"] == pytest.approx(0.5)
     assert means.loc["b", "auprc_ratio"] == pytest.approx(3.0)
-    assert means["pairs"].to_dict() == {"a": 2, "b": 1}
-    assert means["no_evidence"].to_dict() == {"a": 1, "b": 0}
+    assert means.loc["all", "auprc_ratio"] == pytest.approx(12 ** (1 / 3))
+    assert means["pairs"].to_dict() == {"a": 2, "b": 1, "all": 3}
+    assert means["no_evidence"].to_dict() == {"a": 1, "b": 0, "all": 1}
 
 
 def test_numbers() -> None:
