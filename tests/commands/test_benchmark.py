@@ -12,7 +12,7 @@ import pytest
 
 from grn._errors import InputError
 from grn.benchmarking import _methods, method_of, models
-from grn.config import compose, plain_config, validate
+from grn.config import compose, conf_dir, plain_config, validate
 from grn.evaluation.baselines import BASELINES
 from grn.evaluation.benchmark import SetSpec, load_problem
 
@@ -119,7 +119,7 @@ def test_settings_of_the_suite_are_the_commands(override: str, change: Callable[
     assert change(plain_config(cfg))
 
 
-@pytest.mark.parametrize("suite", ["quick", "full", "replicates"])
+@pytest.mark.parametrize("suite", sorted(path.stem for path in (conf_dir() / "suite").glob("*.yaml")))
 def test_suites_name_what_exists(suite: str, shared_data: Path) -> None:
     """Every set, reference and replicate of the suites is in the benchmark data, and every method in the registry."""
     from grn.evaluation.benchmark.sets import absent, find_references
