@@ -43,8 +43,8 @@ def grnboost2(x: np.ndarray, regulators: np.ndarray, *, seed: int = 0, rounds: i
 
 
 def _boost(inputs: np.ndarray, target: np.ndarray, seed: int, *, rounds: int) -> np.ndarray:
-    # Not scikit-learn's own boosting: since its version 1.3 the improvement it reports compares the cells left out of
-    # one round with those left out of the round before, and that noise stops the fit almost at once.
+    # Not scikit-learn's own boosting: the improvement it reports (1.9) compares the cells left out of one round with
+    # those left out of the round before, and that noise can stop the fit almost at once.
     from sklearn.tree import DecisionTreeRegressor
 
     random = np.random.default_rng(seed)
