@@ -3,10 +3,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check install install-dev clean
+.PHONY: demo benchmark-quick test check install install-dev clean
 
 demo: install
 	$(BIN)/grn train
+
+# DATA is a folder of benchmark sets; without it only the bundled one is used.
+DATA ?= $(wildcard ../shared/data)
+benchmark-quick: install
+	$(BIN)/grn benchmark suite=quick $(if $(DATA),data.root=$(DATA))
 
 # One thread each: two test processes share the cores.
 test: export OMP_NUM_THREADS = 1

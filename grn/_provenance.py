@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -54,6 +57,22 @@ def _git(checkout: Path, *arguments: str) -> str:
         ["git", "-C", str(checkout), *arguments], capture_output=True, text=True, check=True, timeout=10
     )
     return done.stdout.strip()
+
+
+def machine() -> dict[str, Any]:
+    """Kind of the machine: `system`, `kind`, `processor` and `cores`; nothing that names it."""
+    processor = platform.processor() or platform.machine()
+    facts = Path("/proc/cpuinfo")
+    if facts.exists():
+        # On Linux platform.processor() is often empty or the same as the kind.
+        found = re.search(r"^model name\s*:\s*(.+)$", facts.read_text(encoding="utf-8"), re.MULTILINE)
+        processor = found[1].strip() if found else processor
+    return {
+        "system": platform.system(),
+        "kind": platform.machine(),
+        "processor": processor,
+        "cores": os.cpu_count(),
+    }
 
 
 def peak_memory() -> dict[str, int]:

@@ -63,6 +63,14 @@ def show_rows(title: str, rows: Iterable[tuple[str, str]]) -> None:
     _print_table(title, table)
 
 
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows of text under a title; all columns but the first two are aligned to the right."""
+    table = _table(columns, right=columns[2:])
+    for row in rows:
+        table.add_row(*row)
+    _print_table(title, table)
+
+
 def show_gate(report: GateReport) -> None:
     """Print what the gate found out about the data, before training."""
     show_rows("Data", report.rows())

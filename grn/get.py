@@ -58,8 +58,8 @@ def edges(
     Returns
     -------
     DataFrame
-        `source`, `target`, `weight` (float32; positive = activation), `sign` (+1, -1) and, in a network with
-        groups, `group`.
+        `source`, `target`, `weight` (float32; positive = activation), `sign` (+1, -1; 0 where the method
+        tells no signs) and, in a network with groups, `group`.
 
     Raises
     ------

@@ -143,16 +143,14 @@ def train(cfg: DictConfig, folder: Path) -> GeneNetwork | None:
         return None
     with progress.phase("write"), watch.phase("write"):
         write_network(inference.network, folder, config["network"])
-        if "reference" in adata.uns:
-            with atomic_path(folder / "reference.csv") as path:
-                adata.uns["reference"].to_csv(path, index=False)
+        _write_reference(adata, folder)
     device = inference.summary.pop("device")
     record(folder, config, inference.checked, watch, device=device, extra=inference.summary)
     return inference.network
 
 
 def infer_command(cfg: DictConfig, folder: Path) -> GeneNetwork:
-    """The job of `grn infer`: read a trained run out again, on its own cells or on others.
+    """The job of `grn infer`: a trained run read out again, or a method of `BASELINES` on data.
 
     Parameters
     ----------
@@ -164,9 +162,75 @@ def infer_command(cfg: DictConfig, folder: Path) -> GeneNetwork:
     Raises
     ------
     InputError
-        If the run has no checkpoint, the data lack its genes, or groups are asked of a model without them.
+        If neither or both of run and method are given, the run has no checkpoint, the data lack its genes, groups are
+        asked of a model without them, or there is no such method.
     """
-    config, watch = plain_config(cfg), Stopwatch()
+    config = plain_config(cfg)
+    _refuse_what_has_no_use(config)
+    return _by_method(cfg, config, folder) if config["run"] is None else _again(config, folder)
+
+
+def infer_by_method(
+    adata: AnnData, config: dict[str, Any], watch: Stopwatch | None = None
+) -> tuple[GeneNetwork, CheckedData]:
+    """Check the data and score every edge by a method that needs no training.
+
+    Parameters
+    ----------
+    adata
+        Expression; not changed.
+    config
+        The composed configuration of `grn infer` as plain values.
+    watch
+        Where times are kept.
+
+    Returns
+    -------
+    The network, and the data after the gate.
+    """
+    from grn.evaluation.baselines import find
+    from grn.evaluation.baselines.network import baseline_network
+
+    method, watch = find(config["method"]), watch or Stopwatch()
+    with watch.phase("check"):
+        checked = check(
+            adata,
+            tf=config["tf"],
+            layer=config["data"]["layer"],
+            group_by=config["group_by"],
+            allow_negative=config["allow_negative"],
+        )
+    _refuse_formats(config["network"]["formats"], grouped=checked.groups is not None)
+    params = {
+        "tf": config["tf"],
+        "expression": f"{checked.report.source} ({checked.report.kind})",
+        "group_by": config["group_by"],
+        "version": versions()["grn"],
+    }
+    with watch.phase("score"):
+        network = baseline_network(
+            method, checked, seed=config["seed"], readout=config["network"]["readout"], params=params
+        )
+    return network, checked
+
+
+def _by_method(cfg: DictConfig, config: dict[str, Any], folder: Path) -> GeneNetwork:
+    watch = Stopwatch()
+    with watch.phase("load"):
+        adata = load_data(cfg.data)
+    config["tf"] = config["data"]["tf"] if config["tf"] is None else config["tf"]
+    network, checked = infer_by_method(adata, config, watch)
+    console.show_gate(checked.report)
+    with watch.phase("write"):
+        write_network(network, folder, config["network"])
+        _write_reference(adata, folder)
+    record(folder, config, checked, watch, device="cpu")
+    return network
+
+
+def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
+    """Read a trained run out again."""
+    watch = Stopwatch()
     checkpoint = load_checkpoint(_best_checkpoint(Path(config["run"])))
     description = checkpoint["grn"]
     trained = description["config"]
@@ -227,6 +291,33 @@ def write_network(network: GeneNetwork, folder: Path, settings: dict[str, Any]) 
         chosen.write(folder / f"network.{name}", format=name)
     if len(network):
         save(draw(network, top=settings["figure_top"]), folder / "figures" / "network.png")
+
+
+def _write_reference(adata: AnnData, folder: Path) -> None:
+    """Lay the true network beside the inferred one, where the data come with it."""
+    if "reference" in adata.uns:
+        with atomic_path(folder / "reference.csv") as path:
+            adata.uns["reference"].to_csv(path, index=False)
+
+
+def _refuse_what_has_no_use(config: dict[str, Any]) -> None:
+    """Of `grn infer`: run or method, and only the settings of the one that is given."""
+    from grn.evaluation.baselines import BASELINES, find
+
+    if (config["run"] is None) == (config["method"] is None):
+        raise InputError(
+            "Give either run=... (a trained run to read out again) or method=... with data=... (without training: "
+            f"{', '.join(BASELINES)})."
+        )
+    if config["run"] is None:
+        find(config["method"])
+        if config["data"] is None:
+            raise InputError(f"method={config['method']} needs data=..., for instance data=h5ad data.path=my.h5ad.")
+        return
+    unused = {"tf": None, "seed": 0, "allow_negative": False}
+    given = [name for name, default in unused.items() if config[name] != default]
+    if given:
+        raise InputError(f"{', '.join(given)}: belongs to method=..., or to the run, which keeps its own.")
 
 
 def _read_out(

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 RECORD = "run.json"
 # What a run writes. Starting over removes these and nothing else a user may have put there.
-PRODUCTS = (RECORD, "checkpoints", "metrics.csv", "network.*", "reference.csv", "figures", "*.log", ".hydra")
+PRODUCTS = (
+    *(RECORD, "checkpoints", "metrics.csv", "network.*", "reference.csv", "figures", "*.log", ".hydra"),
+    *("cells", "results.*"),
+)
+# By these a run that was stopped can be continued.
+_UNFINISHED = ("checkpoints/*", "cells/*.json")
 # Where what overwrite=true replaces stands until the new run is finished.
 REPLACED = ".replaced"
 _NAME_HELP = "use letters, digits, dot, dash and underscore, beginning with a letter or digit"
@@ -86,7 +91,7 @@ def claim(folder: str | Path, *, overwrite: bool = False, resume: bool = False) 
     elif not resume:
         if (folder / RECORD).exists():
             raise InputError(f"{folder} holds a finished run: give another name=..., or overwrite=true to replace it.")
-        if any(folder.glob("checkpoints/*")):
+        if _can_continue(folder):
             raise InputError(
                 f"{folder} holds an unfinished run: resume=true continues it, overwrite=true starts it again."
             )
@@ -99,12 +104,16 @@ def settle(folder: Path, *, failed: bool) -> None:
     aside = folder / REPLACED
     if not aside.exists():
         return
-    if failed and any(folder.glob("checkpoints/*")):
+    if failed and _can_continue(folder):
         return  # the new run can be resumed; the old one is dropped when that is finished
     if failed:
         _remove_products(folder)
         _move_products(aside, folder)
     shutil.rmtree(aside)
+
+
+def _can_continue(folder: Path) -> bool:
+    return any(True for pattern in _UNFINISHED for _ in folder.glob(pattern))
 
 
 def _move_products(folder: Path, target: Path) -> None:

@@ -12,6 +12,8 @@ from grn._errors import InputError, did_you_mean
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from grn.network import GeneNetwork
+
 # Settings with an argument of their own, or without meaning where there is no run folder.
 _ARGUMENTS = ("data", "tf", "group_by", "seed", "name", "resume", "overwrite", "experiment")
 METHODS = ("regulatory", "contextual", "transformer")
@@ -41,13 +43,17 @@ def infer(
         Which genes may regulate: "human", "mouse", "all", a file, names, or "human,+GENE,-GENE".
     method
         "regulatory" (the signed attention of targets to regulators), "contextual" (the same with a map for each
-        cell) or "transformer" (attention of a gene-token transformer, for comparison).
+        cell), "transformer" (attention of a gene-token transformer, for comparison), or a method without training:
+        "pearson", "spearman", "clr", "partial_correlation", "ridge", "elastic_net", "closed_form", "genie3",
+        "grnboost2" (`grn.evaluation.baselines.BASELINES`; the last two tell no signs).
     layer
         Layer with the expression, "X" or "raw". Default: layers["counts"] if there, else X.
     group_by
-        Column of `adata.obs`: one network for each group of cells, from one fit.
+        Column of `adata.obs`: one network for each group of cells, from one fit (without training: from the
+        group's own cells).
     seed
-        Of the initial weights, the held-out cells and the order of cells. Equal seeds give equal networks on CPU.
+        Of the initial weights, the held-out cells and the order of cells; or of what a method without training
+        draws. Equal seeds give equal networks on CPU.
     key_added
         Name of the slots.
     copy
@@ -78,18 +84,21 @@ def infer(
     ['source', 'target', 'weight', 'sign']
     """
     from grn.config import compose, plain_config, validate
+    from grn.evaluation.baselines import BASELINES
     from grn.network import add_to_anndata
     from grn.pipeline import infer as run
+    from grn.pipeline import infer_by_method
 
-    if method not in METHODS:
+    methods = (*METHODS, *BASELINES)
+    if method not in methods:
         raise InputError(
-            f"Unknown method {method!r}; choose one of {', '.join(METHODS)}.{did_you_mean(method, METHODS)}"
+            f"Unknown method {method!r}; choose one of {', '.join(methods)}.{did_you_mean(method, methods)}"
         )
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
         if (
             key.partition(".")[0] in _ARGUMENTS
-            or key == "model"
+            or key in ("model", "run", "method")
             or (key.startswith("network.") and key != "network.readout")
         ):
             raise InputError(
@@ -101,14 +110,19 @@ def infer(
             "adata.raw has genes that adata has not, so the network would not fit into its slots. Infer on "
             "adata.raw.to_adata() instead."
         )
-    cfg = compose("train", [f"model={method}", f"seed={seed}", *overrides])
-    validate(cfg, "train")
+    command, choice = ("infer", "method") if method in BASELINES else ("train", "model")
+    cfg = compose(command, [f"{choice}={method}", f"seed={seed}", *overrides])
+    validate(cfg, command)
     config = plain_config(cfg)
     config["tf"] = tf if isinstance(tf, str) else list(tf)
     config["data"] = {"name": "anndata", "layer": layer}
     config["group_by"] = group_by
-    with tempfile.TemporaryDirectory(prefix="grn-") as folder:
-        network = run(adata, config, Path(folder)).network
+    if method in BASELINES:
+        config["network"]["formats"] = []
+        network: GeneNetwork | None = infer_by_method(adata, config)[0]
+    else:
+        with tempfile.TemporaryDirectory(prefix="grn-") as folder:
+            network = run(adata, config, Path(folder)).network
     if network is None:  # another process of a distributed run holds it
         return None
     target = adata.copy() if copy else adata

@@ -25,8 +25,11 @@ MANDATORY = {
     "evaluate": ["network=n.tsv", "reference=r.csv"],
     "export": ["network=n.tsv", "output=n.gmt"],
     "simulate": [],
+    "benchmark": [],
     "doctor": [],
 }
+# Groups that belong to another command than `grn train`.
+COMMAND_OF = {"suite": "benchmark"}
 DATA_PATHS = {"h5ad": ["data.path=x.h5ad"], "file": ["data.path=x.csv"], "beeline": ["data.folder=x"]}
 
 
@@ -53,7 +56,8 @@ def test_every_command_composes(command: str) -> None:
 @pytest.mark.parametrize(("group", "choice"), CASES)
 def test_every_choice_composes(group: str, choice: str) -> None:
     extra = DATA_PATHS.get(choice, []) if group == "data" else []
-    validate(compose("train", [f"{group}={choice}", *extra]))
+    command = COMMAND_OF.get(group, "train")
+    validate(compose(command, [f"{group}={choice}", *extra]), command)
 
 
 @pytest.mark.parametrize("path", sorted((conf_dir() / "hydra").rglob("*.yaml")), ids=lambda path: path.stem)
@@ -64,7 +68,7 @@ def test_every_hydra_choice_composes(path: Path) -> None:
 @pytest.mark.parametrize(("group", "choice"), [case for case in CASES if case[0] != "data"])
 def test_every_choice_is_instantiated(group: str, choice: str) -> None:
     """Each outermost node with a target is built or, where it needs live arguments, made ready for that."""
-    cfg = compose("train", [f"{group}={choice}"])
+    cfg = compose(COMMAND_OF.get(group, "train"), [f"{group}={choice}"])
     for node in targets(cfg):
         plain = outline(plain_config(node))
         known = parameters(instantiate({**plain, "_partial_": True}).func)

@@ -1,4 +1,4 @@
-"""`grn infer`: read a trained run out again, on its own cells or on others."""
+"""`grn infer`: read a trained run out again, on its own cells or on others, or infer without training."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from grn.config import conf_dir
 @hydra.main(version_base=None, config_path=str(conf_dir()), config_name="infer")
 @task
 def infer(cfg: DictConfig) -> None:
-    """Extract a network with a trained model and show it."""
+    """Make a network with a trained model, or with a method that needs none, and show it."""
     from grn import console, pipeline
     from grn.run_folder import is_first_process
 
-    if Path(cfg.run).resolve() in (current_folder().resolve(), *current_folder().resolve().parents[:1]):
+    here = current_folder().resolve()
+    if cfg.run is not None and Path(cfg.run).resolve() in (here, *here.parents[:1]):
         raise InputError(f"The network of {cfg.run} cannot be written into the run itself: give another name=...")
     cfg, folder = open_run(cfg)
     network = pipeline.infer_command(cfg, folder)

@@ -8,10 +8,11 @@ from importlib import import_module
 
 COMMANDS = {
     "train": "from expression to a signed network, with everything in one run folder",
-    "infer": "read a trained run out again: other cells, another read-out",
+    "infer": "read a trained run out again, or infer by a method without training",
     "evaluate": "score a network against a reference",
     "export": "write a network in another format",
     "simulate": "make expression from a random signed network that is known",
+    "benchmark": "compare methods, other tools' networks too, on sets whose network is known",
     "doctor": "versions, devices, attention backend, memory, cache",
 }
 _COMPLETION = ("-sc", "--shell-completion")

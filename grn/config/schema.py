@@ -73,8 +73,12 @@ class Train:
 class Infer:
     """`grn infer`."""
 
-    run: str
+    run: str | None
+    method: str | None
     data: Data | None
+    tf: str | list[str] | None
+    seed: int
+    allow_negative: bool
     network: Network
     name: str | None
     group_by: str | None
@@ -115,6 +119,43 @@ class Simulate:
 
 
 @dataclass
+class Root:
+    """Where the sets of a suite lie."""
+
+    root: str | None
+
+
+@dataclass
+class Suite:
+    """What a benchmark compares on what. Entries of `sets` are checked by `grn.evaluation.benchmark.SetSpec`."""
+
+    name: str
+    methods: list[str] | None
+    seeds: list[int]
+    candidates: list[Literal["all_genes", "reference_genes"]]
+    families: dict[str, Any]
+    sets: list[dict[str, Any]]
+
+
+@dataclass
+class Benchmark:
+    """`grn benchmark`."""
+
+    suite: Suite
+    data: Root
+    methods: list[str] | None
+    sets: list[str] | None
+    seeds: list[int]
+    variants: list[dict[str, Any]]
+    files: list[dict[str, Any]]
+    workers: int
+    time_limit: float | None
+    name: str | None
+    resume: bool
+    overwrite: bool
+
+
+@dataclass
 class Doctor:
     """`grn doctor`."""
 
@@ -127,5 +168,6 @@ COMMANDS: dict[str, type] = {
     "evaluate": Evaluate,
     "export": Export,
     "simulate": Simulate,
+    "benchmark": Benchmark,
     "doctor": Doctor,
 }

@@ -21,6 +21,7 @@ _AT_LEAST = {
     "noise": 0,
     **dict.fromkeys(("epochs", "steps_per_epoch", "batch_size", "patience"), 1),
     **dict.fromkeys(("head_dim", "members", "dim", "layers", "heads"), 1),
+    **dict.fromkeys(("workers", "time_limit"), 1),
     **dict.fromkeys(("graphml_top", "figure_top", "top", "per_target"), 1),
 }
 _AT_MOST = {"seed": 2**32 - 1, "graphml_top": 200_000, "figure_top": 200}
@@ -34,7 +35,7 @@ def validate(cfg: Any, command: str = "train") -> None:
     cfg
         What `compose` or Hydra made, or a plain dictionary of the same shape.
     command
-        The command it is for: ``train``, ``infer``, ``evaluate``, ``export``, ``simulate`` or ``doctor``.
+        The command it is for: a name in `grn.config.schema.COMMANDS`, such as ``train``.
 
     Raises
     ------

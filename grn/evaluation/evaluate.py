@@ -11,9 +11,10 @@ import pandas as pd
 from grn._errors import InputError
 from grn._log import logger
 from grn.evaluation import metrics
-from grn.evaluation.candidates import candidate_pairs
+from grn.evaluation.candidates import Candidates, candidate_pairs
 from grn.evaluation.reference import clean_reference, read_reference
 from grn.network.network import GeneNetwork
+from grn.network.table import is_signed
 
 
 def evaluate(
@@ -46,13 +47,14 @@ def evaluate(
     Returns
     -------
     dict
-        `auprc`, `auprc_ratio` (auprc / density; 1 is chance), `auroc`, `auroc_by_target`, `epr`,
-        `signed_epr`, `activation_epr`, `repression_epr`, `sign_accuracy`, `sign_majority` (what a
-        constant guess reaches);
+        `auprc`, `auprc_ratio` (auprc / density; 1 is chance), `auprc_ratio_levelled` (the same after each
+        target's scores were divided by their mean), `auroc`, `auroc_by_target`, `epr`, `signed_epr`,
+        `activation_epr`, `repression_epr`, `sign_accuracy`, `sign_majority` (what a constant guess
+        reaches), `sign_auroc`;
         and the counts `candidates`, `edges` (true ones among them), `density` (edges / candidates),
         `regulators`, `targets`, `weighted` (candidates with a weight), `signed_edges` (that the sign accuracy
         is over) and `reference_edges` (before restriction to the data). NaN where a metric is not defined,
-        such as signs where the reference has none.
+        such as signs where the reference or the network has none.
 
     Raises
     ------
@@ -69,19 +71,80 @@ def evaluate(
     >>> result["auprc"], result["density"], result["auprc_ratio"]
     (1.0, 0.5, 2.0)
     """
-    truth = clean_reference(reference) if isinstance(reference, pd.DataFrame) else read_reference(reference)
-    truth = truth[truth["source"] != truth["target"]]
+    truth = clean_truth(reference)
     table, names = _table_and_genes(edges, genes)
+    if not is_signed(table):
+        truth = truth.assign(sign=0)  # of signs that the network does not give, none is right or wrong
     pairs = candidate_pairs(truth, names, candidates)
-    true = pairs.lookup(truth.assign(edge=1), "edge").astype(bool)
-    if not (true & pairs.mask).any():
+    return _scores(truth, pairs, pairs.lookup(table, "weight"), len(names))
+
+
+def evaluate_matrix(
+    weights: np.ndarray,
+    regulators: pd.Index,
+    genes: pd.Index,
+    reference: pd.DataFrame | str | Path,
+    *,
+    candidates: str = "all_genes",
+) -> dict[str, float | int]:
+    """:func:`evaluate` for weights in a matrix, without the detour over a table of edges.
+
+    Parameters
+    ----------
+    weights
+        `(regulators, genes)`, signed if signs are to be judged. Regulators of the reference that have no row count
+        as without edges.
+    regulators, genes
+        Names of the rows and of the columns; the genes are all genes of the data.
+    reference, candidates
+        As in :func:`evaluate`.
+
+    Raises
+    ------
+    InputError
+        As :func:`evaluate`; also where the shape does not fit the names.
+    """
+    if weights.shape != (len(regulators), len(genes)):
         raise InputError(
-            f"None of the reference's {len(truth)} edges has both ends among the {len(names)} genes; "
+            f"The weights have the shape {weights.shape}; expected (regulators, genes) = "
+            f"({len(regulators)}, {len(genes)})."
+        )
+    truth = clean_truth(reference)
+    pairs = candidate_pairs(truth, genes, candidates)
+    rows = pd.Index(regulators).get_indexer(pairs.regulators)
+    chosen = np.zeros(pairs.mask.shape)
+    chosen[rows >= 0] = weights[rows[rows >= 0]][:, genes.get_indexer(pairs.targets)]
+    return _scores(truth, pairs, chosen, len(genes))
+
+
+def clean_truth(reference: pd.DataFrame | str | Path) -> pd.DataFrame:
+    """The reference with the columns source, target, sign, without self-loops."""
+    truth = clean_reference(reference) if isinstance(reference, pd.DataFrame) else read_reference(reference)
+    return truth[truth["source"] != truth["target"]]
+
+
+def true_pairs(truth: pd.DataFrame, pairs: Candidates, genes: int) -> np.ndarray:
+    """`(regulators, targets)` bool: which of the candidates the reference lists.
+
+    Raises
+    ------
+    InputError
+        If it lists none of them; `genes` is how many the data have.
+    """
+    true = pairs.lookup(truth.assign(edge=1), "edge").astype(bool) & pairs.mask
+    if not true.any():
+        raise InputError(
+            f"None of the reference's {len(truth)} edges has both ends among the {genes} genes; "
             "is it a reference for these data?"
         )
+    return true
+
+
+def _scores(truth: pd.DataFrame, pairs: Candidates, weights: np.ndarray, genes: int) -> dict[str, float | int]:
+    """All metrics of weights `(regulators, targets)`."""
+    true = true_pairs(truth, pairs, genes)
     signs = pairs.lookup(truth, "sign")
-    weights = pairs.lookup(table, "weight")
-    by_target = metrics.auroc_by_target(true, np.abs(weights), pairs.mask)
+    levelled = metrics.level_targets(np.abs(weights), pairs.mask)[pairs.mask]
     flat_true, flat_signs, flat_weights = true[pairs.mask], signs[pairs.mask], weights[pairs.mask]
     strength = np.abs(flat_weights)
     density = float(flat_true.mean())
@@ -91,14 +154,16 @@ def evaluate(
     return {
         "auprc": auprc,
         "auprc_ratio": auprc / density,
+        "auprc_ratio_levelled": metrics.average_precision(flat_true, levelled) / density,
         "auroc": metrics.auroc(flat_true, strength),
-        "auroc_by_target": by_target,
+        "auroc_by_target": metrics.auroc_by_target(true, np.abs(weights), pairs.mask),
         "epr": metrics.early_precision_ratio(flat_true, strength),
         "signed_epr": signed,
         "activation_epr": activation,
         "repression_epr": repression,
         "sign_accuracy": accuracy,
         "sign_majority": majority,
+        "sign_auroc": metrics.sign_auroc(flat_signs, flat_weights),
         "candidates": len(flat_true),
         "edges": int(flat_true.sum()),
         "density": density,

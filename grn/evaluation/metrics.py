@@ -141,6 +141,46 @@ def sign_accuracy(signs: np.ndarray, weights: np.ndarray) -> tuple[float, float,
     return float(np.mean(np.sign(weights[known]) == np.sign(signs[known]))), max(up, 1 - up), edges
 
 
+def sign_auroc(signs: np.ndarray, weights: np.ndarray) -> float:
+    """Chance that an activating edge has a larger signed weight than a repressing one; ties count half.
+
+    Unlike :func:`sign_accuracy` it does not ask where zero lies, so a method that calls nearly everything an
+    activation can still be seen to know which edges are the less activating ones. 0.5 is chance, whatever the
+    share of activation is.
+
+    Parameters
+    ----------
+    signs, weights
+        As in :func:`signed_early_precision_ratio`. All true edges of known sign count, those that the network
+        lacks with the weight 0.
+
+    Returns
+    -------
+    float
+        NaN where the reference has no edge of one of the signs.
+    """
+    signs, weights = np.asarray(signs), np.asarray(weights)
+    known = signs != 0
+    return auroc(signs[known] > 0, weights[known])
+
+
+def level_targets(scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Scores divided by the mean score of their target's candidates: what is left without popularity.
+
+    Parameters
+    ----------
+    scores, mask
+        `(regulators, targets)`, scores not negative; `mask` says which pairs are candidates.
+
+    Returns
+    -------
+    ndarray
+        `(regulators, targets)`; every target with a score has the mean 1 over its candidates, the others are 0.
+    """
+    mean = np.where(mask, scores, 0.0).sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
+    return np.divide(scores, mean, out=np.zeros(scores.shape), where=mean > 0)
+
+
 def auroc_by_target(truth: np.ndarray, scores: np.ndarray, mask: np.ndarray) -> float:
     """Mean over targets of the AUROC among the candidates of that target: "who regulates this gene".
 

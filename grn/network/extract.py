@@ -60,16 +60,21 @@ def extract(
         effects = maps[:, :, regulators]
     else:
         effects = _regulatory_effects(model, batches, groups)
-    if readout == "sphere":
-        squared = effects.square().sum(-1, keepdim=True)
-        effects = effects / (squared + SPHERE_FLOOR * squared.mean(1, keepdim=True)).sqrt().clamp(min=1e-30)
-    elif readout != "effect":
-        raise ValueError(f"readout must be 'effect' or 'sphere', not {readout!r}.")
-    weights = effects.transpose(1, 2).float().numpy()  # (groups, regulators, genes)
+    weights = read_out(effects, readout).transpose(1, 2).float().numpy()  # (groups, regulators, genes)
     names = [genes[position] for position in regulators]
     by_group: np.ndarray | dict[str, np.ndarray]
     by_group = weights[0] if groups is None else dict(zip(groups, weights, strict=True))
     return GeneNetwork.from_matrix(by_group, names, genes, params={**params, "readout": readout})
+
+
+def read_out(effects: Tensor, readout: str) -> Tensor:
+    """Effects (groups, genes, regulators) as "effect" leaves them or "sphere" divides them, see `extract`."""
+    if readout == "effect":
+        return effects
+    if readout != "sphere":
+        raise ValueError(f"readout must be 'effect' or 'sphere', not {readout!r}.")
+    squared = effects.square().sum(-1, keepdim=True)
+    return effects / (squared + SPHERE_FLOOR * squared.mean(1, keepdim=True)).sqrt().clamp(min=1e-30)
 
 
 def _regulatory_effects(model: RegulatoryModel, batches: Iterable[Batch], groups: list[str] | None) -> Tensor:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from grn._errors import InputError, did_you_mean
-from grn.network.table import clean_edges, edge_table, name_index, order_by_strength
+from grn.network.table import clean_edges, edge_table, is_signed, name_index, order_by_strength, signs
 
 COLUMNS = ["source", "target", "weight", "sign"]
 
@@ -31,8 +31,8 @@ class GeneNetwork:
     ----------
     edges
         One row per edge, strongest first: `source` (regulator), `target`, `weight` (float32; positive =
-        activation; comparable within one network only), `sign` (int8, +1 or -1) and, where the network
-        was made per group of cells, `group`.
+        activation; comparable within one network only), `sign` (int8, +1 or -1; 0 in every row where the method
+        does not tell activation from repression) and, where the network was made per group of cells, `group`.
     genes
         Names of all genes the network could reach, the regulators among them.
     regulators
@@ -72,6 +72,7 @@ class GeneNetwork:
         genes: Iterable[str],
         *,
         params: Mapping[str, Any] | None = None,
+        signed: bool = True,
     ) -> GeneNetwork:
         """Make a network from a matrix of weights; self-edges and exact zeros are left out.
 
@@ -86,11 +87,14 @@ class GeneNetwork:
             Names of the columns.
         params
             How the weights were made; kept with the network.
+        signed
+            False for importances, which do not tell activation from repression: every edge gets the sign 0.
 
         Raises
         ------
         InputError
-            On a wrong shape, NaN or infinite weights, duplicated names, or a regulator that is no gene.
+            On a wrong shape, NaN or infinite weights, negative ones that are said to be unsigned, duplicated names,
+            or a regulator that is no gene.
         """
         genes = name_index(genes, "genes")
         regulators = name_index(regulators, "regulators")
@@ -100,10 +104,13 @@ class GeneNetwork:
         if isinstance(weights, Mapping):
             if not weights:
                 raise InputError("No group was given: the mapping of weights is empty.")
-            parts = [edge_table(matrix, regulators, genes, rows, group=str(group)) for group, matrix in weights.items()]
+            parts = [
+                edge_table(matrix, regulators, genes, rows, group=str(group), signed=signed)
+                for group, matrix in weights.items()
+            ]
             edges = order_by_strength(pd.concat(parts, ignore_index=True))
         else:
-            edges = edge_table(weights, regulators, genes, rows)
+            edges = edge_table(weights, regulators, genes, rows, signed=signed)
         return cls(edges, genes, regulators, dict(params or {}))
 
     @classmethod
@@ -121,8 +128,8 @@ class GeneNetwork:
         ----------
         edges
             Table with `source`, `target`, `weight` and optionally `group`. A column `sign` must agree with
-            the weights; other columns are left out. Self-edges and zeros are left out, with their number
-            logged.
+            the weights, or be 0 in every row where these are unsigned; other columns are left out. Self-edges and
+            zeros are left out, with their number logged.
         genes, regulators
             All genes and all regulators of the data; by default those that occur in the edges.
         params
@@ -154,13 +161,19 @@ class GeneNetwork:
         """Names of the groups of cells, sorted; empty for a network of all cells."""
         return sorted(self.edges["group"].unique()) if "group" in self.edges else []
 
+    @property
+    def signed(self) -> bool:
+        """Whether the edges tell activation from repression."""
+        return is_signed(self.edges)
+
     def __len__(self) -> int:
         return len(self.edges)
 
     def __repr__(self) -> str:
         active = int((self.edges["sign"] > 0).sum())
+        effects = f"{active:,} activating, {len(self) - active:,} repressing" if self.signed else "unsigned"
         text = (
-            f"GeneNetwork: {len(self):,} edges ({active:,} activating, {len(self) - active:,} repressing), "
+            f"GeneNetwork: {len(self):,} edges ({effects}), "
             f"{len(self.regulators):,} regulators, {len(self.genes):,} genes"
         )
         return f"{text}, {len(self.groups)} groups" if self.groups else text
@@ -189,8 +202,8 @@ class GeneNetwork:
             return self
         total = self.edges.groupby(["source", "target"], sort=False)["weight"].sum()
         table = (total / np.float32(len(self.groups))).reset_index()
-        table["sign"] = np.sign(table["weight"]).astype(np.int8)
-        table = table[table["sign"] != 0]
+        table = table[table["weight"] != 0]
+        table["sign"] = signs(table["weight"].to_numpy(), signed=self.signed)
         return replace(self, edges=order_by_strength(table))
 
     def matrix(self, group: str | None = None) -> pd.DataFrame:

@@ -31,11 +31,12 @@ def name_index(names: Iterable[str], what: str) -> pd.Index:
 
 
 def edge_table(
-    weights: Any, regulators: pd.Index, genes: pd.Index, own: np.ndarray, group: str | None = None
+    weights: Any, regulators: pd.Index, genes: pd.Index, own: np.ndarray, group: str | None = None, signed: bool = True
 ) -> pd.DataFrame:
     """Edges of one matrix `(regulators, genes)`, strongest first.
 
-    `own` holds the position of each regulator among the genes; that entry would be a self-edge.
+    `own` holds the position of each regulator among the genes; that entry would be a self-edge. Where the weights
+    are not `signed`, none may be negative, and the sign of every edge is 0.
     Equal weights keep the order of the matrix, so the same matrix always gives the same table.
     """
     from scipy import sparse
@@ -56,6 +57,8 @@ def edge_table(
         rows, columns = np.divmod(np.arange(values.size), max(1, len(genes)))
     if not np.isfinite(values).all():
         raise InputError(f"{int((~np.isfinite(values)).sum())} weights{where} are NaN or infinite.")
+    if not signed and (values < 0).any():
+        raise InputError(f"{int((values < 0).sum())} weights{where} are negative, but signed=False was given.")
     keep = np.flatnonzero((values != 0) & (columns != own[rows]))
     keep = keep[np.argsort(-np.abs(values[keep]), kind="stable")]
     table = pd.DataFrame(
@@ -63,12 +66,22 @@ def edge_table(
             "source": regulators.to_numpy()[rows[keep]],
             "target": genes.to_numpy()[columns[keep]],
             "weight": values[keep],
-            "sign": np.sign(values[keep]).astype(np.int8),
+            "sign": signs(values[keep], signed=signed),
         }
     )
     if group is not None:
         table["group"] = pd.Series(group, index=table.index, dtype=object)
     return table
+
+
+def signs(weights: np.ndarray, *, signed: bool) -> np.ndarray:
+    """Column `sign` of weights: +1 or -1, or 0 throughout where the method tells no signs; int8."""
+    return np.sign(weights).astype(np.int8) if signed else np.zeros(len(weights), dtype=np.int8)
+
+
+def is_signed(edges: pd.DataFrame) -> bool:
+    """Whether the edges tell activation from repression; those of an unsigned method all have the sign 0."""
+    return edges.empty or bool((edges["sign"] != 0).any())
 
 
 def order_by_strength(table: pd.DataFrame) -> pd.DataFrame:
@@ -105,10 +118,13 @@ def clean_edges(edges: pd.DataFrame) -> pd.DataFrame:
         table["group"] = edges["group"].astype(str).to_numpy(dtype=object)
     if "sign" in edges:
         given = pd.to_numeric(edges["sign"], errors="coerce").to_numpy()
-        if wrong_signs := int((given != table["sign"].to_numpy()).sum()):
+        unsigned = (given == 0).all() and (weight >= 0).all()
+        if unsigned:
+            table["sign"] = signs(weight, signed=False)
+        elif wrong_signs := int((given != table["sign"].to_numpy()).sum()):
             raise InputError(
                 f"{wrong_signs} edges have a sign that is not the sign of their weight (+1 or -1). "
-                "Leave the column `sign` out, or give signed weights."
+                "Leave the column `sign` out, or give signed weights; 0 in every row is for unsigned ones."
             )
     loops = (table["source"] == table["target"]).to_numpy()
     zeros = weight == 0

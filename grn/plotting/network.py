@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grn._errors import InputError
-from grn.network.network import GeneNetwork
+from grn.network.network import COLUMNS, GeneNetwork
 from grn.network.slots import from_anndata
 from grn.plotting.edges import BENDS, arrow_head, bar_head, course
 from grn.plotting.layout import push_apart, unit_layout
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST = 200  # edges; beyond them no label can be read
 # Okabe and Ito's blue and vermilion: told apart with any colour vision. Line and head differ as well.
 ACTIVATION, REPRESSION = "#0072B2", "#D55E00"
+UNSIGNED = "#6B7785"
 REGULATOR, TARGET = "#2B3A49", "#FFFFFF"
 DASHES = (3.2, 1.8)  # in line widths
 LONGEST = 230.0  # length of a short edge in a network of few genes, in points
@@ -49,8 +50,9 @@ def network(
 ) -> Axes:
     """Draw the strongest edges of a network.
 
-    Activation is a solid blue line with an arrow, repression a dashed orange line with a bar; a line is the
-    wider, the larger |weight|. Regulators (sources of an edge shown) are dark, other genes light.
+    Activation is a solid blue line with an arrow, repression a dashed orange line with a bar, an edge of a network
+    without signs a grey line with an arrow; a line is the wider, the larger |weight|. Regulators (sources of an edge
+    shown) are dark, other genes light.
 
     Parameters
     ----------
@@ -110,12 +112,12 @@ def network(
     index = {name: i for i, name in enumerate(names)}
     pairs = set(zip(edges["source"], edges["target"], strict=True))
     strongest = float(edges["weight"].abs().max())
-    for source, target, weight in zip(edges["source"], edges["target"], edges["weight"], strict=True):
+    for source, target, weight, sign in zip(*(edges[name] for name in COLUMNS), strict=True):
         # Two edges between the same genes bend to the same hand, which is to different sides.
         bends = tuple(b for b in BENDS if b > 0) if (target, source) in pairs else BENDS
         line = course(index[source], index[target], centres, half, bends, gap=0.15 * scale.font)
-        _draw_edge(ax, line, weight > 0, 0.7 + 2.0 * abs(weight) / strongest, scale.head)
-    _draw_legend(ax, scale)
+        _draw_edge(ax, line, sign, 0.7 + 2.0 * abs(weight) / strongest, scale.head)
+    _draw_legend(ax, scale, signed=whole.signed)
     shown = (
         f"The {len(edges):,} strongest of {len(whole):,} edges"
         if len(edges) < len(whole)
@@ -206,25 +208,25 @@ def _draw_label(ax: Axes, name: str, x: float, y: float, regulator: bool, font: 
     )
 
 
-def _draw_edge(ax: Axes, line: np.ndarray, activating: bool, width: float, head: float) -> None:
+def _draw_edge(ax: Axes, line: np.ndarray, sign: int, width: float, head: float) -> None:
     from matplotlib.patches import Polygon
 
     head = head * (0.75 + 0.18 * width)
-    colour = ACTIVATION if activating else REPRESSION
-    dashes: dict[str, Any] = {} if activating else {"dashes": DASHES}
+    colour = {1: ACTIVATION, -1: REPRESSION, 0: UNSIGNED}[sign]
+    dashes: dict[str, Any] = {"dashes": DASHES} if sign < 0 else {}
     # A solid line stops inside its arrow, or its blunt end would show beyond the tip.
     body = line
-    if activating:
+    if sign >= 0:
         far = np.linalg.norm(line - line[-1], axis=1) > 0.7 * head
         body = line[far] if far.sum() >= 2 else line[:2]
     ax.plot(*body.T, color=colour, linewidth=width, zorder=1, solid_capstyle="butt", **dashes)
-    if activating:
+    if sign >= 0:
         ax.add_patch(Polygon(arrow_head(line, head), closed=True, color=colour, linewidth=0, zorder=2))
     else:
         ax.plot(*bar_head(line, head).T, color=colour, linewidth=max(1.6, width), zorder=2, solid_capstyle="butt")
 
 
-def _draw_legend(ax: Axes, scale: _Scale) -> None:
+def _draw_legend(ax: Axes, scale: _Scale, *, signed: bool) -> None:
     """One row below the network, drawn with the same strokes; as wide as five of its entries need."""
     font = min(9.0, scale.width / 62)
     y = LEGEND / 2 - 2
@@ -232,9 +234,9 @@ def _draw_legend(ax: Axes, scale: _Scale) -> None:
     for name, regulator in (("TF", True), ("GENE", False)):
         _draw_label(ax, name, x + 1.5 * font, y, regulator, 0.85 * font)
         x = _legend_words(ax, "regulator" if regulator else "target", x + 3.6 * font, y, font)
-    for words, activating in (("activates", True), ("represses", False)):
+    for words, sign in (("activates", 1), ("represses", -1)) if signed else (("regulates", 0),):
         line = np.column_stack([np.linspace(x, x + 4 * font, 40), np.full(40, y)])
-        _draw_edge(ax, line, activating, 1.6, 0.95 * font)
+        _draw_edge(ax, line, sign, 1.6, 0.95 * font)
         x = _legend_words(ax, words, x + 4.8 * font, y, font)
     _legend_words(ax, "width: |weight|", x, y, font)
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from grn._errors import InputError
-from grn.evaluation import evaluate
+from grn.evaluation import evaluate, evaluate_matrix
 from grn.network import GeneNetwork
 
 REFERENCE = pd.DataFrame(
@@ -47,7 +47,26 @@ def test_by_hand():
     assert result["signed_epr"] == pytest.approx((2 * 1.5 + 1 * 0) / 3)
     assert result["sign_accuracy"] == 1
     assert result["sign_majority"] == 0.5
+    # B-C has no weight: 0 lies above A-C's -0.5, as A-B's 0.9 does.
+    assert result["sign_auroc"] == 1
+    # The means over regulators are 0.8 for A, 0.9 for B, 0.25 for C, 0.05 for D: A-B and B-A are then 1, A-C 2, B-D 2.
+    assert result["auprc_ratio_levelled"] == pytest.approx((1 / 2 + 2 / 4 + 3 / 6) / 3 / 0.5)
     assert result["signed_edges"] == 2
+
+
+def test_a_matrix_is_judged_as_its_table():
+    weights = GeneNetwork.from_edges(EDGES).matrix()
+    for candidates in ("all_genes", "reference_genes"):
+        found = evaluate_matrix(weights.to_numpy(), weights.index, weights.columns, REFERENCE, candidates=candidates)
+        assert found == pytest.approx(evaluate(EDGES, REFERENCE, candidates=candidates), nan_ok=True)
+    # Rows in another order, and without B: its candidates have no weight.
+    found = evaluate_matrix(
+        weights.loc[["C", "A"]].to_numpy(), pd.Index(["C", "A"]), weights.columns, REFERENCE, candidates="all_genes"
+    )
+    expected = evaluate(EDGES[EDGES["source"] != "B"], REFERENCE, genes=weights.columns)
+    assert found == pytest.approx(expected, nan_ok=True)
+    with pytest.raises(InputError, match=r"shape \(2, 4\); expected \(regulators, genes\) = \(3, 4\)"):
+        evaluate_matrix(weights.to_numpy()[:2], weights.index, weights.columns, REFERENCE)
 
 
 def test_candidates_decide():
@@ -80,7 +99,7 @@ def test_groups_are_averaged(caplog):
 
 def test_without_signs():
     result = evaluate(EDGES, REFERENCE[["source", "target"]])
-    for name in ("signed_epr", "activation_epr", "repression_epr", "sign_accuracy", "sign_majority"):
+    for name in ("signed_epr", "activation_epr", "repression_epr", "sign_accuracy", "sign_majority", "sign_auroc"):
         assert math.isnan(result[name])
     assert result["auprc"] == evaluate(EDGES, REFERENCE)["auprc"]
 

@@ -133,3 +133,33 @@ def test_bad_arrays_are_refused():
         metrics.auroc(np.ones(2, bool), np.ones(3))
     with pytest.raises(InputError, match="1 scores are NaN"):
         metrics.average_precision(np.ones(2, bool), np.array([1, np.nan]))
+
+
+def test_sign_auroc_by_hand_and_with_scikit_learn():
+    signs = np.array([1, 1, -1, -1, 0, 1])
+    weights = np.array([0.5, -0.2, -0.3, 0.1, 9.0, 0.0])
+    # Pairs of an activating and a repressing edge in order: 0.5 beats both, -0.2 one, 0.0 one.
+    assert metrics.sign_auroc(signs, weights) == pytest.approx(4 / 6)
+    known = signs != 0
+    assert metrics.sign_auroc(signs, weights) == pytest.approx(roc_auc_score(signs[known] > 0, weights[known]))
+    # A shift of all weights changes which signs are right, but not their order.
+    assert metrics.sign_auroc(signs, weights + 5) == metrics.sign_auroc(signs, weights)
+    assert np.isnan(metrics.sign_auroc(np.abs(signs), weights))
+    assert metrics.sign_auroc(signs, np.zeros(6)) == 0.5
+
+
+def test_levelled_targets_by_hand():
+    scores = np.array([[1.0, 8.0, 0.0], [3.0, 4.0, 0.0], [5.0, 0.0, 0.0]])
+    mask = np.array([[True, True, True], [True, True, True], [False, True, True]])
+    expected = [[1 / 2, 2.0, 0.0], [3 / 2, 1.0, 0.0], [5 / 2, 0.0, 0.0]]
+    np.testing.assert_allclose(metrics.level_targets(scores, mask), expected)
+
+
+def test_levelling_takes_what_popularity_gave():
+    rng = np.random.default_rng(0)
+    truth = rng.random((30, 40)) < np.linspace(0.02, 0.8, 40)
+    popularity = np.tile(truth.sum(axis=0), (30, 1)).astype(float)
+    mask = np.ones_like(truth)
+    assert metrics.average_precision(truth.ravel(), popularity.ravel()) > 1.3 * truth.mean()
+    levelled = metrics.level_targets(popularity, mask)
+    assert metrics.average_precision(truth.ravel(), levelled.ravel()) == pytest.approx(truth.mean())

@@ -11,11 +11,11 @@ from grn.network.formats.checks import broken, refuse_groups
 if TYPE_CHECKING:
     from grn.network.network import GeneNetwork
 
-SETS = {"(+)": (1, "activated by"), "(-)": (-1, "repressed by")}
+SETS = {"(+)": (1, "activated by"), "(-)": (-1, "repressed by"), "(?)": (0, "regulated by")}
 
 
 def write(network: GeneNetwork, path: Path) -> None:
-    """Write the sets `NAME(+)` and `NAME(-)`, each with its targets, strongest first.
+    """Write the sets `NAME(+)` and `NAME(-)`, or `NAME(?)` without signs, each with its targets, strongest first.
 
     A trained network has an edge for nearly every pair: choose `top` or `per_target` before.
     """
@@ -30,7 +30,7 @@ def write(network: GeneNetwork, path: Path) -> None:
 
 
 def read(path: Path) -> GeneNetwork:
-    """Read sets named `NAME(+)` and `NAME(-)`; every edge has the weight +1 or -1."""
+    """Read sets named `NAME(+)` and `NAME(-)`; every edge has the weight +1 or -1, of `NAME(?)` +1 without a sign."""
     import pandas as pd
 
     from grn.network.network import GeneNetwork
@@ -49,5 +49,6 @@ def read(path: Path) -> GeneNetwork:
                 f"Line {number} of {path} starts with {name[:40]!r}; expected a set named 'REGULATOR(+)' or "
                 "'REGULATOR(-)', a description and targets, with tabs between them."
             )
-        rows += [(name[:-3], target, float(SETS[name[-3:]][0])) for target in fields[1:]]
-    return GeneNetwork.from_edges(pd.DataFrame(rows, columns=["source", "target", "weight"]))
+        sign = SETS[name[-3:]][0]
+        rows += [(name[:-3], target, float(sign or 1), sign) for target in fields[1:]]
+    return GeneNetwork.from_edges(pd.DataFrame(rows, columns=["source", "target", "weight", "sign"]))

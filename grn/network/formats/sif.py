@@ -11,11 +11,11 @@ from grn.network.formats.checks import broken, refuse_groups
 if TYPE_CHECKING:
     from grn.network.network import GeneNetwork
 
-WORDS = {1: "activates", -1: "represses"}
+WORDS = {1: "activates", -1: "represses", 0: "regulates"}
 
 
 def write(network: GeneNetwork, path: Path) -> None:
-    """Write one line per edge, strongest first: source, `activates` or `represses`, target."""
+    """Write one line per edge, strongest first: source, `activates`, `represses` or (unsigned) `regulates`, target."""
     refuse_groups(network, "SIF")
     edges = network.edges
     words = edges["sign"].map(WORDS)
@@ -24,7 +24,7 @@ def write(network: GeneNetwork, path: Path) -> None:
 
 
 def read(path: Path) -> GeneNetwork:
-    """Read a SIF file of ours; every edge has the weight +1 or -1."""
+    """Read a SIF file of ours; every edge has the weight +1 or -1, +1 without signs."""
     import pandas as pd
 
     from grn.network.network import GeneNetwork
@@ -41,8 +41,8 @@ def read(path: Path) -> GeneNetwork:
         fields = line.split("\t")
         if len(fields) != 3 or fields[1] not in signs:
             raise InputError(
-                f"Line {number} of {path} is {line!r}; expected source, 'activates' or 'represses', target, "
-                "with tabs between them."
+                f"Line {number} of {path} is {line!r}; expected source, 'activates', 'represses' or 'regulates', "
+                "target, with tabs between them."
             )
-        rows.append((fields[0], fields[2], float(signs[fields[1]])))
-    return GeneNetwork.from_edges(pd.DataFrame(rows, columns=["source", "target", "weight"]))
+        rows.append((fields[0], fields[2], float(signs[fields[1]] or 1), signs[fields[1]]))
+    return GeneNetwork.from_edges(pd.DataFrame(rows, columns=["source", "target", "weight", "sign"]))

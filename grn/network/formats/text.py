@@ -5,10 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grn._log import logger
 from grn.network.formats.checks import broken
 
 if TYPE_CHECKING:
     from grn.network.network import GeneNetwork
+
+# What other tools call our columns, in any letter case: arboreto and pySCENIC (TF, target, importance), BEELINE's
+# ranked edges (Gene1, Gene2, EdgeWeight).
+ALIASES = {
+    "source": ("source", "tf", "regulator", "gene1"),
+    "target": ("target", "gene2"),
+    "weight": ("weight", "importance", "edgeweight", "score"),
+}
 
 
 def write_tsv(network: GeneNetwork, path: Path) -> None:
@@ -51,10 +60,31 @@ def _read(path: Path, separator: str) -> GeneNetwork:
 
     from grn.network.network import GeneNetwork
 
-    names = {"source": str, "target": str, "group": str}
     try:
+        columns = [str(name) for name in pd.read_csv(path, sep=separator, nrows=0).columns]
+        renamed = _our_names(columns)
+        names = [name for name in columns if renamed.get(name, name) in ("source", "target", "group")]
         # A gene may be called "NA": only the weights are numbers, and from_edges checks those.
-        table = pd.read_csv(path, sep=separator, dtype=names, keep_default_na=False, float_precision="round_trip")
+        table = pd.read_csv(
+            path,
+            sep=separator,
+            dtype=dict.fromkeys(names, str),
+            keep_default_na=False,
+            float_precision="round_trip",
+        )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
         raise broken(path, "a table of edges", error) from error
-    return GeneNetwork.from_edges(table)
+    if renamed:
+        logger.info("%s: %s", path.name, ", ".join(f"{old} is taken as {new}" for old, new in renamed.items()))
+    return GeneNetwork.from_edges(table.rename(columns=renamed))
+
+
+def _our_names(columns: list[str]) -> dict[str, str]:
+    """Other tools' names for our columns, where a table lacks ours."""
+    folded = {name.strip().casefold(): name for name in reversed(columns)}
+    chosen = {}
+    for ours, others in ALIASES.items():
+        found = next((folded[other] for other in others if other in folded), None)
+        if ours not in columns and found is not None:
+            chosen[found] = ours
+    return chosen

@@ -1,0 +1,72 @@
+"""The closed form of our model: what training converges to, without training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grn._log import logger
+from grn.evaluation.baselines.baseline import Baseline
+
+
+def closed_form(x: np.ndarray, regulators: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Effects of the regulatory model's optimum, with the input noise that training would choose.
+
+    Ridge regression of every gene on the regulators' value channels (`grn.models.closed_form`); the penalty is the
+    smallest for which the network is found again in the other half of the cells (`choose_noise`). The seed splits the
+    cells.
+
+    Parameters
+    ----------
+    x
+        Log-normalised expression (cells, genes).
+    regulators
+        Positions of the regulators among the genes, int64 (regulators,).
+    seed
+        Of the two halves of the cells.
+
+    Returns
+    -------
+    Scores (regulators, genes) in standard deviations of the target; 0 for a regulator with itself.
+    """
+    import torch
+
+    from grn.data.statistics import gene_statistics
+    from grn.models import Moments, RegulatoryModel, RidgePath, choose_noise, effect
+
+    x = np.ascontiguousarray(x, dtype=np.float32)
+    statistics, positions = gene_statistics(x), torch.from_numpy(np.asarray(regulators, dtype=np.int64))
+    # Untrained and as small as can be: only its value channels are used.
+    model = RegulatoryModel(
+        x.shape[1],
+        positions,
+        mean=torch.from_numpy(statistics.mean),
+        std=torch.from_numpy(statistics.std),
+        detection=torch.from_numpy(statistics.detection),
+        head_dim=1,
+        members=1,
+        attention="spherical",
+        context="none",
+        n_groups=1,
+        backend="reference",
+        seed=0,
+    )
+    cells = torch.from_numpy(x)
+    side = torch.rand(len(x), generator=torch.Generator().manual_seed(seed)) < 0.5
+    halves = [
+        Moments.of(model.values(part), model.standardise(part), positions) for part in (cells[~side], cells[side])
+    ]
+    choice = choose_noise(*halves)
+    logger.info("input noise: %g standard deviations (%s)", choice.noise, choice.reason)
+    moments = halves[0] + halves[1]
+    weights = RidgePath(moments).weights(choice.noise)
+    return effect(weights, moments.channel_blocks()).T.contiguous().numpy()
+
+
+BASELINE = Baseline(
+    name="closed_form",
+    score=closed_form,
+    signed=True,
+    seeded=True,
+    source="docs/model.md",
+    summary="effect of the regulator in the optimum of our model, by ridge regression with a chosen penalty",
+)

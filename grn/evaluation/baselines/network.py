@@ -1,0 +1,75 @@
+"""A baseline on checked data, as a network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from grn._errors import InputError
+from grn._log import logger
+from grn.data.check import MIN_CELLS, CheckedData
+from grn.evaluation.baselines.baseline import Baseline
+from grn.network.extract import read_out
+from grn.network.network import GeneNetwork
+
+
+def baseline_network(
+    method: Baseline, checked: CheckedData, *, seed: int, readout: str, params: dict[str, Any]
+) -> GeneNetwork:
+    """Network of a method that needs no training, from data that passed the gate.
+
+    Parameters
+    ----------
+    method
+        One of `BASELINES`.
+    checked
+        The data; made dense. With groups, each group's network is scored on its own cells alone.
+    seed
+        For methods that draw random numbers.
+    readout
+        "effect": the scores as they are; "sphere": those of each target divided by their norm with a floor, see
+        `grn.network.extract.extract`.
+    params
+        How the network was made; kept with it, with the method, whether it is signed, the seed and the read-out.
+
+    Raises
+    ------
+    InputError
+        If a group has fewer than 10 cells.
+    """
+    if seed and not method.seeded:
+        logger.info("%s draws no random numbers: its result is the same for every seed", method.name)
+    x = checked.x if isinstance(checked.x, np.ndarray) else checked.x.toarray()
+    scores: np.ndarray | dict[str, np.ndarray]
+    if checked.groups is None:
+        scores = _scores(method, x, checked.regulators, seed, readout)
+    else:
+        _refuse_small(checked)
+        scores = {
+            str(name): _scores(method, x[checked.groups == name], checked.regulators, seed, readout)
+            for name in checked.groups.categories
+        }
+    return GeneNetwork.from_matrix(
+        scores,
+        checked.tf_names,
+        [str(name) for name in checked.genes],
+        params={**params, "method": method.name, "signed": method.signed, "seed": seed, "readout": readout},
+        signed=method.signed,
+    )
+
+
+def _scores(method: Baseline, x: np.ndarray, regulators: np.ndarray, seed: int, readout: str) -> np.ndarray:
+    scores = torch.from_numpy(method.score(x, regulators, seed=seed))
+    return read_out(scores.T[None], readout)[0].T.numpy()
+
+
+def _refuse_small(checked: CheckedData) -> None:
+    small = {name: cells for name, cells in checked.report.groups.items() if cells < MIN_CELLS}
+    if small:
+        shown = ", ".join(f"{name!r} ({cells})" for name, cells in list(small.items())[:5])
+        raise InputError(
+            f"{len(small)} groups have fewer than {MIN_CELLS} cells: {shown}. A method without training sees each "
+            "group's cells alone: merge these groups, or leave their cells out."
+        )
