@@ -131,7 +131,7 @@ def test_named_files_exist(page: Path) -> None:
 
 
 def test_the_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = blocks(ROOT / "README.md", "python")
+    block, attention = blocks(ROOT / "README.md", "python")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     # Short training: the lines are what is tested. The documented call itself stays as it is.
@@ -140,3 +140,8 @@ def test_the_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     exec(compile(block.replace('"human", seed=0)', short), "README.md", "exec"), names)
     assert len(names["edges"]) == 1000  # type: ignore[arg-type]
     assert "grn" in anndata.read_h5ad(tmp_path / "with_network.h5ad").uns
+    # A tenth of the genes: the maps of 2,000 take seconds.
+    assert "randn(8, 4, 2000, 64)" in attention
+    exec(compile(attention.replace("2000", "200"), "README.md", "exec"), names)
+    assert names["mixed"].shape == (8, 4, 200, 64)  # type: ignore[attr-defined]
+    assert names["maps"].keys.shape == (1, 4, 200, 20)  # type: ignore[attr-defined]
