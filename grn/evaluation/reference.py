@@ -8,17 +8,13 @@ import pandas as pd
 
 from grn._errors import InputError, near_misses
 from grn._log import logger
+from grn._signs import SIGNS
 
 # Ours first, then BEELINE's refNetwork.csv.
 ALIASES = {
     "source": ("source", "gene1", "tf", "regulator"),
     "target": ("target", "gene2"),
     "sign": ("sign", "type"),
-}
-SIGNS = {
-    **dict.fromkeys(("+", "+1", "1", "1.0", "activation", "activates", "positive"), 1),
-    **dict.fromkeys(("-", "-1", "-1.0", "repression", "represses", "inhibition", "negative"), -1),
-    **dict.fromkeys(("", "0", "0.0", "?", "nan", "none", "unknown", "+-"), 0),
 }
 
 
