@@ -4,7 +4,7 @@ Simulates counts with `grn.datasets.simulated`, writes them to .h5ad, and runs `
 of its own, from reading to the last written file. The result, one JSON object with the command, the commit and the
 machine, goes to benchmarks/results/scale-<date>-<machine>.json. What follows `--` is passed on to `grn train`:
 
-    python benchmarks/scale.py --cells 5000 -- training.epochs=40 model.members=1
+    python benchmarks/scale.py --cells 5000 -- training.epochs=40
 
 On Linux and macOS (peak memory comes from the operating system).
 """

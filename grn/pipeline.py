@@ -17,8 +17,10 @@ from grn._log import logger
 from grn._provenance import versions
 from grn.config import load_data, plain_config
 from grn.data import CheckedData, check
+from grn.dynamics import Dynamics, check_settings, find_dynamics
 from grn.network import GeneNetwork
 from grn.network.extract import extract
+from grn.prior import Prior, load_prior
 from grn.resume import describe, refuse_changes_to_finished, refuse_other_run
 from grn.run_folder import RECORD, Stopwatch, is_first_process, record
 from grn.training.build import build_data, build_objective, rebuild
@@ -44,7 +46,7 @@ class Inference:
     checked
         The data after the gate.
     summary
-        Facts for run.json: device, input noise, best epoch (as counted in metrics.csv).
+        Facts for run.json: device, input noise, best epoch (as counted in metrics.csv), what a prior did.
     """
 
     network: GeneNetwork | None
@@ -61,6 +63,7 @@ def infer(
     watch: Stopwatch | None = None,
     progress: Progress | None = None,
     show_gate: bool = False,
+    prior: Prior | None = None,
 ) -> Inference:
     """Check the data, train the configured model and read the network out.
 
@@ -78,8 +81,12 @@ def infer(
         Where times are kept and phases shown.
     show_gate
         Print what the gate found before training.
+    prior
+        Prior knowledge for the read-out; None: as the configuration says.
     """
     watch, progress = watch or Stopwatch(), progress or Progress(enabled=False)
+    prior = prior or load_prior(config["prior"])
+    _check_dynamics(config["dynamics"], config)
     with progress.phase("check"), watch.phase("check"):
         checked = check(
             adata,
@@ -92,11 +99,14 @@ def infer(
         console.show_gate(checked.report)
     groups = None if checked.groups is None else [str(name) for name in checked.groups.categories]
     _refuse_formats(config["network"]["formats"], grouped=groups is not None)
+    if prior is not None:
+        prior.on(checked.genes, checked.regulators)  # what cannot be used is said before training
     description = {**describe(config, checked), "versions": versions()}
     if resume:
         refuse_other_run(folder, description)
     data = build_data(config["training"], checked, config["seed"])
     with progress.phase("prepare"), watch.phase("prepare"):
+        dynamics = find_dynamics(adata, checked, config["dynamics"], seed=config["seed"])
         objective = build_objective(config, checked, data, description)
     with (
         progress.phase("train", total=config["training"]["epochs"]),
@@ -105,12 +115,13 @@ def infer(
     ):
         checkpoint = fit(objective, data, config, folder, resume=resume, progress=progress)
     device = _device_name(objective.trainer.strategy.root_device)
-    summary = {"device": device, "noise": objective.description["noise"]}
+    summary = {"device": device, "noise": objective.description["noise"], **_dynamics_facts(dynamics)}
     if checkpoint is None:
         return Inference(None, checked, summary)
     summary["best_epoch"] = checkpoint["epoch"]
     with progress.phase("extract"), watch.phase("extract"):
-        network = _read_out(checkpoint, checked, data.predict_dataloader(), groups, config)
+        network = _read_out(checkpoint, checked, data.predict_dataloader(), groups, config, dynamics, prior)
+    summary |= _prior_facts(network)
     return Inference(network, checked, summary)
 
 
@@ -171,7 +182,7 @@ def infer_command(cfg: DictConfig, folder: Path) -> GeneNetwork:
 
 
 def infer_by_method(
-    adata: AnnData, config: dict[str, Any], watch: Stopwatch | None = None
+    adata: AnnData, config: dict[str, Any], watch: Stopwatch | None = None, *, prior: Prior | None = None
 ) -> tuple[GeneNetwork, CheckedData]:
     """Check the data and score every edge by a method that needs no training.
 
@@ -183,6 +194,8 @@ def infer_by_method(
         The composed configuration of `grn infer` as plain values.
     watch
         Where times are kept.
+    prior
+        As in `infer`.
 
     Returns
     -------
@@ -192,6 +205,7 @@ def infer_by_method(
     from grn.evaluation.baselines.network import baseline_network
 
     method, watch = find(config["method"]), watch or Stopwatch()
+    prior = prior or load_prior(config["prior"])
     with watch.phase("check"):
         checked = check(
             adata,
@@ -209,7 +223,7 @@ def infer_by_method(
     }
     with watch.phase("score"):
         network = baseline_network(
-            method, checked, seed=config["seed"], readout=config["network"]["readout"], params=params
+            method, checked, seed=config["seed"], readout=config["network"]["readout"], params=params, prior=prior
         )
     return network, checked
 
@@ -224,7 +238,7 @@ def _by_method(cfg: DictConfig, config: dict[str, Any], folder: Path) -> GeneNet
     with watch.phase("write"):
         write_network(network, folder, config["network"])
         _write_reference(adata, folder)
-    record(folder, config, checked, watch, device="cpu")
+    record(folder, config, checked, watch, device="cpu", extra=_prior_facts(network))
     return network
 
 
@@ -235,7 +249,10 @@ def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
     description = checkpoint["grn"]
     trained = description["config"]
     group_by = config["group_by"] or (trained["group_by"] if description["groups"] else None)
+    prior = load_prior(config["prior"])
     _refuse_unknown_groups(description, config["group_by"])
+    merged = {**trained, "network": config["network"], "dynamics": config["dynamics"] or trained["dynamics"]}
+    _check_dynamics(merged["dynamics"], {**merged, "group_by": group_by})
     with watch.phase("load"):
         adata = load_data(config["data"] or trained["data"])
     with watch.phase("check"):
@@ -263,8 +280,8 @@ def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
     _refuse_formats(config["network"]["formats"], grouped=groups is not None)
     data = build_data({**trained["training"], "validation_fraction": 0.0}, checked, trained["seed"])
     with watch.phase("extract"):
-        merged = {**trained, "network": config["network"]}
-        network = _read_out(checkpoint, checked, data.predict_dataloader(), groups, merged)
+        dynamics = find_dynamics(adata, checked, merged["dynamics"], seed=trained["seed"])
+        network = _read_out(checkpoint, checked, data.predict_dataloader(), groups, merged, dynamics, prior)
     with watch.phase("write"):
         write_network(network, folder, config["network"])
     record(
@@ -273,7 +290,7 @@ def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
         checked,
         watch,
         device="cpu",
-        extra={"run": config["run"]},
+        extra={"run": config["run"], **_dynamics_facts(dynamics), **_prior_facts(network)},
     )
     return network
 
@@ -311,6 +328,8 @@ def _refuse_what_has_no_use(config: dict[str, Any]) -> None:
         )
     if config["run"] is None:
         find(config["method"])
+        if config["dynamics"] is not None:
+            raise InputError(f"dynamics is added to a trained model's map; method={config['method']} has none.")
         if config["data"] is None:
             raise InputError(f"method={config['method']} needs data=..., for instance data=h5ad data.path=my.h5ad.")
         return
@@ -326,6 +345,8 @@ def _read_out(
     batches: Any,
     groups: list[str] | None,
     config: dict[str, Any],
+    dynamics: Dynamics | None,
+    prior: Prior | None,
 ) -> GeneNetwork:
     model, description = rebuild(checkpoint)
     params = {
@@ -338,6 +359,7 @@ def _read_out(
         "expression": f"{checked.report.source} ({checked.report.kind})",
         "group_by": config["group_by"],
         "version": versions()["grn"],
+        **_dynamics_facts(dynamics),
     }
     return extract(
         model,
@@ -347,7 +369,22 @@ def _read_out(
         groups=groups,
         readout=config["network"]["readout"],
         params=params,
+        dynamics=None if dynamics is None else dynamics.map,
+        prior=prior,
     )
+
+
+def _check_dynamics(settings: dict[str, Any], config: dict[str, Any]) -> None:
+    readout, group_by = config["network"]["readout"], config["group_by"]
+    check_settings(settings, model=config["model"]["name"], readout=readout, group_by=group_by)
+
+
+def _dynamics_facts(dynamics: Dynamics | None) -> dict[str, Any]:
+    return {} if dynamics is None else {"dynamics": dynamics.facts}
+
+
+def _prior_facts(network: GeneNetwork) -> dict[str, Any]:
+    return {"prior": network.params["prior"]} if "prior" in network.params else {}
 
 
 def _refuse_formats(formats: list[str], *, grouped: bool) -> None:

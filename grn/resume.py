@@ -14,7 +14,7 @@ from grn.run_folder import RECORD
 from grn.training.checkpoints import LAST, load_checkpoint
 
 # Settings that say where a run goes, on what it is computed or what is written, not what is trained.
-_FREE = ("name", "resume", "overwrite", "network")
+_FREE = ("name", "resume", "overwrite", "network", "prior")
 _FREE_OF_TRAINER = ("accelerator", "devices", "num_nodes", "strategy")
 
 
@@ -48,11 +48,12 @@ def refuse_changes_to_finished(folder: Path, config: Mapping[str, Any]) -> None:
     before = json.loads((folder / RECORD).read_text(encoding="utf-8"))["config"]
     now = json.loads(json.dumps(dict(config), default=str))
     _refuse_changes(folder, _what_is_trained(before), _what_is_trained(now))
-    if before["network"] != now["network"]:
-        raise InputError(
-            f"The run in {folder} is finished with other settings of network. `grn infer run={folder.name}` reads it "
-            "out again with these."
-        )
+    for key in ("network", "prior"):
+        if before.get(key) != now.get(key):
+            raise InputError(
+                f"The run in {folder} is finished with other settings of {key}. `grn infer run={folder.name}` reads it "
+                "out again with these."
+            )
 
 
 def _what_is_trained(config: Mapping[str, Any]) -> dict[str, Any]:

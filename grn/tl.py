@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from grn._errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
     from grn.network import GeneNetwork
@@ -26,6 +28,8 @@ def infer(
     method: str = "regulatory",
     layer: str | None = None,
     group_by: str | None = None,
+    dynamics: str | None = None,
+    prior: pd.DataFrame | str | os.PathLike[str] | None = None,
     seed: int = 0,
     key_added: str = "grn",
     copy: bool = False,
@@ -38,7 +42,7 @@ def infer(
     Parameters
     ----------
     adata
-        Expression (cells, genes): counts, or log1p of counts per 10k.
+        Expression (cells, genes): counts, or log1p of normalised counts.
     tf
         Which genes may regulate: "human", "mouse", "all", a file, names, or "human,+GENE,-GENE".
     method
@@ -51,6 +55,13 @@ def infer(
     group_by
         Column of `adata.obs`: one network for each group of cells, from one fit (without training: from the
         group's own cells).
+    dynamics
+        "time" or "velocity": add direction from a pseudotime (`obs["pseudotime"]`, or overrides such as
+        ["dynamics.columns=[dpt]"]) or from layers "spliced" and "unspliced", where a gate opens; see docs/dynamics.md.
+    prior
+        Known regulons, which add to the network as far as the expression agrees with them: a table with source, target
+        and maybe sign and weight, a file of one, "collectri" or "dorothea" (downloaded by the package decoupler);
+        see docs/prior.md. Settings are overrides such as ["prior.strength=0.5"].
     seed
         Of the initial weights, the held-out cells and the order of cells; or of what a method without training
         draws. Equal seeds give equal networks on CPU.
@@ -88,6 +99,7 @@ def infer(
     from grn.network import add_to_anndata
     from grn.pipeline import infer as run
     from grn.pipeline import infer_by_method
+    from grn.prior import SOURCES, Prior, clean_prior
 
     methods = (*METHODS, *BASELINES)
     if method not in methods:
@@ -99,6 +111,8 @@ def infer(
         if (
             key.partition(".")[0] in _ARGUMENTS
             or key in ("model", "run", "method")
+            or (dynamics is not None and key == "dynamics")
+            or (prior is not None and key in ("prior", "prior.name", "prior.path"))
             or (key.startswith("network.") and key != "network.readout")
         ):
             raise InputError(
@@ -111,18 +125,31 @@ def infer(
             "adata.raw.to_adata() instead."
         )
     command, choice = ("infer", "method") if method in BASELINES else ("train", "model")
-    cfg = compose(command, [f"{choice}={method}", f"seed={seed}", *overrides])
+    added = [] if dynamics is None else [f"dynamics={dynamics}"]
+    known = prior if isinstance(prior, str) and prior in SOURCES else "file"
+    added += [] if prior is None else [f"prior={known}"]
+    cfg = compose(command, [f"{choice}={method}", f"seed={seed}", *added, *overrides])
     validate(cfg, command)
     config = plain_config(cfg)
+    if method in BASELINES and config["dynamics"] not in (None, {"name": "none"}):
+        raise InputError(
+            f"dynamics={config['dynamics']['name']} is added to a trained map; method={method!r} has none."
+        )
     config["tf"] = tf if isinstance(tf, str) else list(tf)
     config["data"] = {"name": "anndata", "layer": layer}
     config["group_by"] = group_by
+    table = None
+    if isinstance(prior, str | os.PathLike):
+        if known == "file":
+            config["prior"]["path"] = os.fspath(prior)
+    elif prior is not None:
+        table = Prior(clean_prior(prior), "a table", config["prior"]["strength"])
     if method in BASELINES:
         config["network"]["formats"] = []
-        network: GeneNetwork | None = infer_by_method(adata, config)[0]
+        network: GeneNetwork | None = infer_by_method(adata, config, prior=table)[0]
     else:
         with tempfile.TemporaryDirectory(prefix="grn-") as folder:
-            network = run(adata, config, Path(folder)).network
+            network = run(adata, config, Path(folder), prior=table).network
     if network is None:  # another process of a distributed run holds it
         return None
     target = adata.copy() if copy else adata

@@ -172,7 +172,7 @@ def test_a_missing_key_is_named(leaf: str) -> None:
         ("seed=true", r"seed = True \(bool\) does not fit"),
         ("resume=yes_please", "resume = 'yes_please' .* expected true or false"),
         ("network.figure_top=0", "network.figure_top = 0 is too small"),
-        ("network.readout=spheres", "expected one of 'effect', 'sphere'"),
+        ("network.readout=spheres", "expected one of 'auto', 'effect', 'sphere'"),
         (
             "network.formats=[parquet,gexf]",
             "network.formats = .* does not fit: expected a list of one of 'parquet'",
@@ -367,7 +367,7 @@ def test_annotations_only_for_the_type_checker_do_not_hide_the_others() -> None:
     [
         ("training.noise=-1", "training.noise = -1 is too small: it must be at least 0"),
         ("training.epochs=0", "training.epochs = 0 is too small"),
-        ("model.members=0", "model.members = 0 is too small"),
+        ("model.head_dim=0", "model.head_dim = 0 is too small"),
         ("network.figure_top=300", "too large: it must be at most 200"),
     ],
 )

@@ -34,6 +34,7 @@ SMALL = {
 }
 WRITTEN = (".parquet", ".tsv", ".graphml", ".h5ad", ".png")
 STOPS = ("callbacks.early_stopping.mode=max",)
+HELD_OUT = ("training.validation_fraction=0.15",)
 
 
 @dataclass(frozen=True)
@@ -86,17 +87,19 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "trainer.deterministic": trainer("false", lambda one: torch.are_deterministic_algorithms_enabled()),
         "trainer.gradient_clip_val": Flip("0.0001", "network", under=("training.optimizer._target_=torch.optim.SGD",)),
         "callbacks.checkpoint._target_": raises("lightning.pytorch.callbacks.Timer", "is not a setting of"),
-        "callbacks.checkpoint.monitor": Flip("train_loss", "states"),
+        "callbacks.checkpoint.monitor": Flip("train_loss", "states", under=HELD_OUT),
         "callbacks.checkpoint.mode": Flip("max", "network"),
         "callbacks.early_stopping._target_": raises("lightning.pytorch.callbacks.Timer", "is not a setting of"),
-        "callbacks.early_stopping.monitor": Flip("train_loss", "states"),
+        "callbacks.early_stopping.monitor": Flip("train_loss", "states", under=HELD_OUT),
         "callbacks.early_stopping.mode": Flip("max", "epochs"),
         "callbacks.early_stopping.patience": Flip("2", "epochs", under=STOPS),
         # Before the end of the training epoch its loss is not known.
         "callbacks.early_stopping.check_on_train_epoch_end": raises(
-            "false", "train_loss", under=("callbacks.early_stopping.monitor=train_loss",)
+            "false", "train_loss", under=("callbacks.early_stopping.monitor=train_loss", *HELD_OUT)
         ),
-        "network.readout": Flip("sphere", "network"),
+        "prior": raises("file", "prior.path"),
+        "network.readout": Flip("effect", "network"),
+        "dynamics.name": raises("time", "dynamics.name=time lacks columns"),  # its choices: tests/dynamics
         "network.formats": Flip("[tsv]", "files"),
         "network.graphml_top": Flip("7", "files"),
         "network.figure_top": Flip("7", "files"),
@@ -105,7 +108,8 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "model.name": Flip("other", "method"),
         "model._target_": raises("grn.models.GeneTransformer", "is not a setting of"),
         "model.head_dim": Flip("2", "network"),
-        "model.members": Flip("1", "network"),
+        "model.views.regulators": Flip("0.3", "network"),
+        "model.views.genes": Flip("null", "network"),
         "model.attention": Flip("softmax", "network"),
         "model.context": raises("cell", "encoder"),
         "model.backend": Flip("flashsign", "kernel"),
@@ -115,7 +119,8 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "model.name": Flip("other", "method"),
         "model._target_": raises("grn.models.GeneTransformer", "is not a setting of"),
         "model.head_dim": Flip("2", "network"),
-        "model.members": Flip("2", "network"),
+        "model.views.regulators": Flip("0.3", "network"),
+        "model.views.genes": Flip("0.2", "network"),
         "model.attention": Flip("softmax", "network"),
         "model.context": raises("none", "encoder"),
         "model.backend": Flip("flashsign", "kernel"),

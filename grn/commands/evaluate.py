@@ -24,10 +24,22 @@ def evaluate(cfg: DictConfig) -> None:
     network = GeneNetwork.read(cfg.network)
     if cfg.group is not None:
         network = network.of_group(cfg.group)
-    scores = evaluation.evaluate(network, cfg.reference, candidates=cfg.candidates)
+    genes = None if cfg.genes is None else read_genes(Path(cfg.genes))
+    scores = evaluation.evaluate(network, cfg.reference, genes=genes, candidates=cfg.candidates)
     console.show_scores(scores, f"{cfg.network} against {cfg.reference}, candidates {cfg.candidates}")
     if cfg.output is not None:
         write_scores(scores, Path(cfg.output))
+
+
+def read_genes(path: Path) -> list[str]:
+    """Names of all genes of the data: those of an .h5ad, or the lines of a text file."""
+    if not path.is_file():
+        raise InputError(f"genes={path}: there is no such file.")
+    if path.suffix == ".h5ad":
+        import anndata
+
+        return [str(name) for name in anndata.read_h5ad(path, backed="r").var_names]
+    return path.read_text(encoding="utf-8").split()
 
 
 def write_scores(scores: dict[str, float | int], path: Path) -> None:

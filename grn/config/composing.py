@@ -120,6 +120,10 @@ def _unknown_key(key: str, config_name: str, overrides: Sequence[str]) -> str:
         config = _compose(config_name, others)
     except HydraException:
         config = _compose(config_name, [])
+    group = key.partition(".")[0]
+    if "." in key and config.get(group, "") is None and (conf_dir() / group).is_dir():
+        names = sorted({path.stem for path in (conf_dir() / group).glob("*.yaml")} - {"none"})
+        return f"{key} cannot be set, because no {group} is chosen: add {group}=... ({', '.join(names)})."
     choices = list(_keys(OmegaConf.to_container(config)))
     message = f"{key} is not a key of the configuration.{did_you_mean(key, choices)}"
     if not near_misses(key, choices):

@@ -18,10 +18,19 @@ class Data:
 
 
 @dataclass
+class Views:
+    """Noise share of each view of the regulatory model; null leaves it out."""
+
+    regulators: float | None
+    genes: float | None
+
+
+@dataclass
 class Model:
     """A model; everything else goes to its `_target_`. These may depend on the data: resolved later."""
 
     name: str
+    views: Views | None = None
     head_dim: int | None = None
     context: Literal["none", "group", "cell", "auto"] | None = None
 
@@ -44,10 +53,32 @@ class Training:
 class Network:
     """How the trained model is read out, and which files are written."""
 
-    readout: Literal["effect", "sphere"]
+    readout: Literal["auto", "effect", "sphere"]
     formats: list[Format]
     graphml_top: int
     figure_top: int
+
+
+@dataclass
+class Dynamics:
+    """Direction from time or splicing; which keys there are depends on `name` (`grn.dynamics`)."""
+
+    name: Literal["none", "time", "velocity"]
+    columns: str | list[str] | None = None
+    spliced: str | None = None
+    unspliced: str | None = None
+    gate: bool | None = None
+
+
+@dataclass
+class Prior:
+    """Prior knowledge; which of the fields without a value belong to which source, `grn.prior` says."""
+
+    name: Literal["file", "collectri", "dorothea"]
+    strength: float | Literal["auto"]
+    path: str | None = None
+    organism: str | None = None
+    levels: list[str] | None = None
 
 
 @dataclass
@@ -60,6 +91,8 @@ class Train:
     trainer: dict[str, Any]
     callbacks: dict[str, Any]
     network: Network
+    prior: Prior | None
+    dynamics: Dynamics
     name: str | None
     seed: int
     tf: str | list[str]
@@ -80,6 +113,8 @@ class Infer:
     seed: int
     allow_negative: bool
     network: Network
+    prior: Prior | None
+    dynamics: Dynamics | None
     name: str | None
     group_by: str | None
     overwrite: bool
@@ -92,6 +127,7 @@ class Evaluate:
     network: str
     reference: str
     candidates: Literal["all_genes", "reference_genes"]
+    genes: str | None
     group: str | None
     output: str | None
 
@@ -131,6 +167,7 @@ class Suite:
 
     name: str
     methods: list[str] | None
+    variants: list[dict[str, Any]]
     seeds: list[int]
     candidates: list[Literal["all_genes", "reference_genes"]]
     families: dict[str, Any]

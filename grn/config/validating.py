@@ -18,9 +18,9 @@ from grn.config.types import describe, fits
 # Bounds of numbers by their key, wherever it stands: a run must not fail on them after it has trained.
 _AT_LEAST = {
     "seed": 0,
-    "noise": 0,
+    **dict.fromkeys(("noise", "strength"), 0),
     **dict.fromkeys(("epochs", "steps_per_epoch", "batch_size", "patience"), 1),
-    **dict.fromkeys(("head_dim", "members", "dim", "layers", "heads"), 1),
+    **dict.fromkeys(("head_dim", "dim", "layers", "heads"), 1),
     **dict.fromkeys(("workers", "time_limit"), 1),
     **dict.fromkeys(("graphml_top", "figure_top", "top", "per_target"), 1),
 }
@@ -67,7 +67,7 @@ def _check_node(schema: type, node: Mapping[str, Any], where: str) -> None:
     optional = {field.name for field in dataclasses.fields(schema) if field.default is not dataclasses.MISSING}
     for key in hints:
         if key not in node and key not in optional:
-            raise InputError(f"{prefix}{key} is missing from the configuration: add {prefix}{key}=...")
+            raise InputError(f"{prefix}{key} is missing from the configuration and must be set: add {prefix}{key}=...")
     if "_target_" in node:
         check_target(node, where, own=tuple(hints))
     for key, value in node.items():

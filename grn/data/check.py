@@ -45,7 +45,7 @@ class CheckedData:
     Attributes
     ----------
     x
-        `(cells, genes)` float32, dense or csr: log1p of counts per 10,000, unless the input was logged or
+        `(cells, genes)` float32, dense or csr: log1p of counts per 1,000, unless the input was logged or
         continuous.
     cells, genes
         Names of the rows and columns of `x`, without duplicates.
@@ -103,7 +103,7 @@ def check(
     Returns
     -------
     CheckedData
-        Counts become log1p of counts per 10,000; logged and continuous values are used as they are. Genes
+        Counts become log1p of counts per 1,000; logged and continuous values are used as they are. Genes
         that are zero in all cells are left out. Every choice is logged and stands in `.report`.
 
     Raises

@@ -1,4 +1,4 @@
-"""What an expression matrix holds, and its way to log1p of counts per 10,000.
+"""What an expression matrix holds, and its way to log1p of counts per 1,000.
 
 The kind is read off the values, never off a file's name:
 
@@ -22,7 +22,7 @@ from grn._errors import InputError
 
 Matrix: TypeAlias = np.ndarray | sparse.csr_matrix
 
-TARGET_SUM = 10_000.0
+TARGET_SUM = 1_000.0
 # log2 of a million transcripts is 19.9: nothing a logarithm of single-cell counts can exceed.
 LARGEST_LOG = 20.0
 # Counts that went through expm1(log1p(.)) come back with this much rounding error at most.
@@ -239,9 +239,9 @@ def _unit_variance(matrix: Matrix) -> bool:
 
 
 def normalise(matrix: Matrix, content: Content) -> tuple[Matrix, str]:
-    r"""Log1p of counts per 10,000, unless the values are logged or continuous already.
+    r"""Log1p of counts per 1,000, unless the values are logged or continuous already.
 
-    :math:`x_{cg} = \log(1 + 10^4 n_{cg} / \sum_g n_{cg})` in natural logarithms, as
+    :math:`x_{cg} = \log(1 + 10^3 n_{cg} / \sum_g n_{cg})` in natural logarithms, as
     `scanpy.pp.normalize_total` followed by `scanpy.pp.log1p`. Normalised values whose cells have unequal
     totals (a selection of genes, say) are logged without rescaling. Cells without any count stay zero.
 
@@ -267,7 +267,7 @@ def normalise(matrix: Matrix, content: Content) -> tuple[Matrix, str]:
         matrix *= factor[:, None]
     else:
         matrix.data *= np.repeat(factor, np.diff(matrix.indptr))
-    return _log1p(matrix), "log1p of counts per 10,000 taken"
+    return _log1p(matrix), "log1p of counts per 1,000 taken"
 
 
 def _log1p(matrix: Matrix) -> Matrix:

@@ -6,8 +6,7 @@ adds s^2 |w_i|^2 to a target's squared error. With second moments C = E[v v^T] a
     w_i = (C + s^2 I)^-1 b_i,        for a regulator i without its own channels O:
     w_i <- w_i - P_O (P_OO)^-1 w_iO,     P = (C + s^2 I)^-1
 
-(the second line conditions on w_iO = 0). It is the oracle of the trained model, a method of its own, and what
-the input noise is chosen with.
+(the second line conditions on w_iO = 0). It is the oracle of the trained model and a method of its own.
 """
 
 from __future__ import annotations

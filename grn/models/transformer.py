@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from grn.kernels import Backend, attention_maps, spherical_attention
-from grn.models.softmax import softmax_maps
+from grn.models.other_attention import softmax_maps
 
 
 class Encoded(NamedTuple):

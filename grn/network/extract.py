@@ -11,10 +11,11 @@ from torch import Tensor
 
 from grn.models import GeneTransformer, RegulatoryModel, effect
 from grn.network.network import GeneNetwork
+from grn.prior import Prior
 
 Batch = dict[str, Tensor]
-# Share of the mean squared row norm that the sphere read-out adds to every row, so that weak targets stay weak.
-SPHERE_FLOOR = 0.3
+# In parts of the mean squared row norm, what the sphere read-out adds to every row, so that weak targets stay weak.
+SPHERE_FLOOR = 1.0
 
 
 def extract(
@@ -24,8 +25,10 @@ def extract(
     genes: list[str],
     regulators: list[int],
     groups: list[str] | None,
-    readout: Literal["effect", "sphere"],
+    readout: Literal["auto", "effect", "sphere"],
     params: dict[str, Any],
+    dynamics: np.ndarray | None = None,
+    prior: Prior | None = None,
 ) -> GeneNetwork:
     """Read the network out of a trained model.
 
@@ -34,7 +37,7 @@ def extract(
     model
         Trained; moved to CPU.
     batches
-        Cells to average over, as `ExpressionDataModule.predict_dataloader` gives them; gone through twice.
+        Cells to average over, as `ExpressionDataModule.predict_dataloader` gives them; gone through once for each view.
     genes
         Names of the genes.
     regulators
@@ -43,32 +46,52 @@ def extract(
         Names of the cell groups, in the order of the batches' codes; None for one network over all cells.
     readout
         "effect": by how many of its standard deviations a target moves when the regulator moves by one of its own,
-        with the sign of that move. "sphere": the same, each target's effects divided by their norm with a floor,
-        E_ji / sqrt(sum_j E_ji^2 + 0.3 mean_i sum_j E_ji^2), so that targets compare on equal terms.
+        with the sign of that move, in the model's first view. "sphere": in each view, every target's effects divided by
+        their norm with a floor, so that targets compare on equal terms; the mean over views.
+        "auto" is "sphere".
     params
         How the network was made; kept with it.
+    dynamics
+        Map (regulators, genes) of `grn.dynamics`; the network is then the mean of it and the model's map at one size.
+    prior
+        Known regulons, brought into every group's weights at the end; what came of it is added to the params.
 
     Returns
     -------
     GeneNetwork
-        Effects averaged over the members of the model.
+        Signed weights of all regulators for all genes.
     """
     model = model.cpu().eval()
+    readout = "sphere" if readout == "auto" else readout
     if isinstance(model, GeneTransformer):
         maps = _transformer_map(model, batches, groups)
         maps.diagonal(dim1=1, dim2=2).zero_()  # a gene's attention to itself is no edge
-        effects = maps[:, :, regulators]
+        found = read_out(maps[:, :, regulators], readout)
+    elif readout == "effect":
+        view = next(iter(model.views))
+        found = _effects(model, view, batches, groups)[:, :, _columns(model, view)]
     else:
-        effects = _regulatory_effects(model, batches, groups)
-    weights = read_out(effects, readout).transpose(1, 2).float().numpy()  # (groups, regulators, genes)
+        # The norm is taken over all keys of a view, also those that are no regulators.
+        views = {name: read_out(_effects(model, name, batches, groups), readout) for name in model.views}
+        found = torch.stack([effects[:, :, _columns(model, name)] for name, effects in views.items()]).mean(0)
+    if dynamics is not None:
+        size = found.square().mean().sqrt()  # weights keep the size that they have without it
+        found = consensus([found, torch.from_numpy(dynamics).to(found).T[None] * size])
+    weights = found.transpose(1, 2).float().numpy()  # (groups, regulators, genes)
     names = [genes[position] for position in regulators]
     by_group: np.ndarray | dict[str, np.ndarray]
     by_group = weights[0] if groups is None else dict(zip(groups, weights, strict=True))
-    return GeneNetwork.from_matrix(by_group, names, genes, params={**params, "readout": readout})
+    params = {**params, "readout": readout}
+    if prior is not None:
+        by_group, params["prior"] = prior.apply(by_group, genes, regulators)
+    return GeneNetwork.from_matrix(by_group, names, genes, params=params)
 
 
 def read_out(effects: Tensor, readout: str) -> Tensor:
-    """Effects (groups, genes, regulators) as "effect" leaves them or "sphere" divides them, see `extract`."""
+    """Effects (groups, genes, keys) as they are, or divided by each target's norm with a floor.
+
+    E_ij / sqrt(sum_j E_ij^2 + mean_i sum_j E_ij^2) for "sphere"; "effect" changes nothing.
+    """
     if readout == "effect":
         return effects
     if readout != "sphere":
@@ -77,26 +100,45 @@ def read_out(effects: Tensor, readout: str) -> Tensor:
     return effects / (squared + SPHERE_FLOOR * squared.mean(1, keepdim=True)).sqrt().clamp(min=1e-30)
 
 
-def _regulatory_effects(model: RegulatoryModel, batches: Iterable[Batch], groups: list[str] | None) -> Tensor:
-    """Signed effects (groups, genes, regulators), mean over members."""
+def consensus(views: list[Tensor]) -> Tensor:
+    """Mean of the views' effects (groups, genes, regulators), each brought to their mean size first.
+
+    Sizes are root mean squares over all edges; a mean of signed effects weakens edges on whose sign views disagree.
+    """
+    sizes = [view.double().square().mean().sqrt().clamp(min=1e-30).item() for view in views]
+    common = sum(sizes) / len(sizes)
+    total = torch.zeros_like(views[0])
+    for view, size in zip(views, sizes, strict=True):
+        total.add_(view, alpha=common / size / len(views))
+    return total
+
+
+def _columns(model: RegulatoryModel, view: str) -> Tensor | slice:
+    """Where among a view's keys the regulators are."""
+    return slice(None) if view == "regulators" else model.regulators
+
+
+def _effects(model: RegulatoryModel, view: str, batches: Iterable[Batch], groups: list[str] | None) -> Tensor:
+    """Signed effects of a view's keys, (groups, genes, keys)."""
     if model.context == "cell":
         weights = _mean_over_cells(
-            ((model.weights(batch["x"], group), group) for batch, group in _with_groups(batches, groups)), groups
+            ((model.weights(view, batch["x"], group), group) for batch, group in _with_groups(batches, groups)), groups
         )
     else:
-        weights = model.weights()
-    return effect(weights, _channel_covariance(model, batches)).mean(1)
+        weights = model.weights(view)
+    return effect(weights, _channel_covariance(model, view, batches))
 
 
-def _channel_covariance(model: RegulatoryModel, batches: Iterable[Batch]) -> Tensor:
-    """Covariance over these cells of each regulator's value channels, (regulators, channels, channels).
+def _channel_covariance(model: RegulatoryModel, view: str, batches: Iterable[Batch]) -> Tensor:
+    """Covariance over these cells of each key's value channels, (keys, channels, channels).
 
     Around these cells' own mean: cells other than the model was trained on may lie elsewhere.
     """
-    shape = (model.channels, model.n_regulators)
+    module = model.view(view)
+    shape = (module.channels, len(module.keys))
     total, products, cells = torch.zeros(shape, dtype=torch.float64), torch.zeros((), dtype=torch.float64), 0
     for batch in batches:
-        values = model.values(batch["x"]).double().unflatten(0, shape)
+        values = module.values(batch["x"], model.standardise(batch["x"])).double().unflatten(0, shape)
         total = total + values.sum(-1)
         products = products + torch.einsum("cjb,djb->jcd", values, values)
         cells += values.shape[-1]

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 
 from grn._errors import InputError
-from grn._log import logger
 from grn.config import instantiate
 from grn.data import CheckedData, ExpressionDataModule
 from grn.data.statistics import GeneStatistics, gene_statistics
-from grn.models import GeneTransformer, Moments, NoiseChoice, RegulatoryModel, choose_noise
+from grn.models import GeneTransformer, RegulatoryModel
 from grn.training.objectives import MaskedExpressionObjective, Objective, RegulatoryObjective
+
+# Cells that the first weights are computed from: more change them little and cost memory.
+STARTING_CELLS = 4096
 
 
 def build_model(
@@ -112,7 +114,7 @@ def build_objective(
     )
     optimizer = instantiate({**training["optimizer"], "_partial_": True})
     try:
-        optimizer(model.parameters())
+        optimizer([{"params": list(model.parameters())}])
     except ValueError as error:
         raise InputError(f"training.optimizer cannot be built: {error}") from error
     steps = training["epochs"] * training["steps_per_epoch"]
@@ -132,11 +134,9 @@ def build_objective(
             )
         objective = MaskedExpressionObjective(model, optimizer, steps=steps, seed=seed, **hidden)
     else:
-        noise = training["noise"]
-        if noise == "auto":
-            choice = noise_for(model, data, seed)
-            logger.info("input noise: %g standard deviations (%s)", choice.noise, choice.reason)
-            noise = choice.noise
+        noise = noise_of(model, training["noise"])
+        if config["model"]["attention"] == "spherical":
+            model.start(starting_cells(data, seed), noise)
         objective = RegulatoryObjective(model, optimizer, steps=steps, noise=noise, seed=seed, **hidden)
     objective.description = {
         "genes": [str(name) for name in checked.genes],
@@ -149,20 +149,17 @@ def build_objective(
     return objective
 
 
-def noise_for(model: RegulatoryModel, data: ExpressionDataModule, seed: int) -> NoiseChoice:
-    """Input noise by the reliability of the closed-form network between two random halves of the cells."""
-    side = torch.rand(len(data.dataset), generator=torch.Generator().manual_seed(seed)) < 0.5
-    halves: list[Moments | None] = [None, None]
-    for batch in data.predict_dataloader():
-        for index in (0, 1):
-            x = batch["x"][side[batch["cell"]] == bool(index)]
-            moments = Moments.of(model.values(x), model.standardise(x), model.regulators)
-            before = halves[index]
-            halves[index] = moments if before is None else before + moments
-    first, second = halves
-    if first is None or second is None:
-        raise RuntimeError("The data module gave no cells.")
-    return choose_noise(first, second)
+def noise_of(model: RegulatoryModel, setting: float | str) -> dict[str, float]:
+    """Standard deviation of each view's input noise: by its share of the variance ("auto"), or as given for all."""
+    return {name: model.view(name).noise if setting == "auto" else float(setting) for name in model.views}
+
+
+def starting_cells(data: ExpressionDataModule, seed: int) -> torch.Tensor:
+    """Expression (cells, genes) of the training cells, at most 4096 of them, drawn with the seed."""
+    cells = data.train_cells
+    if len(cells) > STARTING_CELLS:
+        cells = np.sort(np.random.default_rng((seed, 1)).choice(cells, STARTING_CELLS, replace=False))
+    return data.dataset[cells]["x"]
 
 
 def rebuild(checkpoint: dict[str, Any]) -> tuple[RegulatoryModel | GeneTransformer, dict[str, Any]]:

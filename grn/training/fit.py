@@ -111,6 +111,11 @@ def _callbacks(nodes: dict[str, Any], folder: Path, *, has_validation: bool) -> 
         settings = dict(node)
         if not has_validation and settings.get("monitor") == "val_loss":
             settings["monitor"] = "train_loss"
+            if settings.get("check_on_train_epoch_end") is False:
+                raise InputError(
+                    "callbacks.early_stopping.check_on_train_epoch_end=false stops on held-out cells, of which there "
+                    "are none: leave it, or give training.validation_fraction=0.15."
+                )
         if settings["_target_"].endswith(".BestAndLast"):
             settings["folder"] = str(folder)
         built.append(instantiate(settings))

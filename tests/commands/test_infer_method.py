@@ -22,8 +22,8 @@ FLIPS = (
     "network.readout=sphere",
 )
 # Refused or asked for below; and what does the same as in `grn train`, where it is flipped.
-ELSEWHERE = {"run", "allow_negative", "name", "overwrite", "data.name", "data.layer", "data._target_"}
-ELSEWHERE |= {"network.formats", "network.graphml_top", "network.figure_top"}
+ELSEWHERE = {"run", "allow_negative", "name", "overwrite", "dynamics", "data.name", "data.layer", "data._target_"}
+ELSEWHERE |= {"network.formats", "network.graphml_top", "network.figure_top", "prior"}
 
 
 @pytest.fixture

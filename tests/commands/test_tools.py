@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -34,6 +35,25 @@ def test_evaluate_shows_and_writes_the_python_result(grn_command: Callable, tmp_
     assert grn_command("evaluate", "network=network.tsv", "reference=truth.csv", "output=scores.csv").code == 0
     table = pd.read_csv(tmp_path / "scores.csv", index_col="metric")["value"]
     assert table["auprc"] == pytest.approx(expected["auprc"])
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("suffix", ["txt", "h5ad"])
+def test_evaluate_takes_the_genes_of_the_data(suffix: str, grn_command: Callable, tmp_path: Path) -> None:
+    import anndata
+
+    genes = ["A", "B", "C", "D", "E"]
+    (tmp_path / "genes.txt").write_text("\n".join(genes))
+    anndata.AnnData(np.zeros((2, 5)), var=pd.DataFrame(index=genes)).write_h5ad(tmp_path / "genes.h5ad")
+    given = ("network=network.tsv", "reference=truth.csv", "output=scores.json")
+    assert grn_command("evaluate", *given, f"genes=genes.{suffix}").code == 0
+    # Two regulators times four other genes; without the list the table's three genes are all there are.
+    assert json.loads((tmp_path / "scores.json").read_text())["candidates"] == 8
+    assert grn_command("evaluate", *given).code == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["candidates"] == 4
+    absent = grn_command("evaluate", *given, "genes=no.txt")
+    assert absent.code != 0
+    assert "genes=no.txt: there is no such file" in absent.err
 
 
 @pytest.mark.usefixtures("files")

@@ -31,7 +31,7 @@ def test_counts_pass(counts: anndata.AnnData) -> None:
     assert list(checked.cells) == list(counts.obs_names)
     assert checked.groups is not None
     assert list(checked.groups.categories) == ["T", "B"]
-    expected = np.log1p(before.toarray() / before.sum(axis=1) * 1e4)
+    expected = np.log1p(before.toarray() / before.sum(axis=1) * 1e3)
     np.testing.assert_allclose(checked.x.toarray(), expected, rtol=1e-5)
     assert (before != counts.X).nnz == 0
     assert grn.pp.check is check

@@ -91,20 +91,20 @@ def test_scaled_values_are_recognised(per_10k: np.ndarray, zero_center: bool) ->
 def test_normalise_agrees_with_scanpy(raw: np.ndarray) -> None:
     raw[5] = 0  # an empty cell stays empty, without a division by zero
     expected = anndata.AnnData(raw.copy())
-    sc.pp.normalize_total(expected, target_sum=1e4)
+    sc.pp.normalize_total(expected, target_sum=1e3)
     sc.pp.log1p(expected)
     for matrix in both(raw):
         result, done = m.normalise(matrix, m.describe(matrix))
         dense = result.toarray() if sparse.issparse(result) else result
         np.testing.assert_allclose(dense, expected.X, rtol=1e-5)
         assert result.dtype == np.float32
-        assert "10,000" in done
+        assert "per 1,000" in done
 
 
-def test_proportions_become_counts_per_10k(per_10k: np.ndarray) -> None:
-    proportions = (per_10k / 1e4).astype(np.float32)
-    result, _ = m.normalise(proportions, m.describe(proportions))
-    np.testing.assert_allclose(result, np.log1p(per_10k), rtol=1e-4)
+def test_totals_of_any_size_become_counts_per_1k(per_10k: np.ndarray) -> None:
+    for given in (per_10k.astype(np.float32), (per_10k / 1e4).astype(np.float32)):
+        result, _ = m.normalise(given.copy(), m.describe(given))
+        np.testing.assert_allclose(result, np.log1p(per_10k / 10), rtol=1e-4)
 
 
 def test_logged_values_are_left_alone(per_10k: np.ndarray) -> None:

@@ -135,7 +135,8 @@ def test_a_run_that_was_moved_remembers_its_best_epoch(
     train_here: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The first epoch has the largest loss: a run that forgot it would find another best after the resume.
-    settings = ("callbacks.checkpoint.mode=max", "callbacks.early_stopping=null")
+    falling = ("model.attention=softmax", "training.optimizer.lr=0.02")  # starts far from its end
+    settings = ("callbacks.checkpoint.mode=max", "callbacks.early_stopping=null", *falling)
     train_here("whole", *settings)
     save = BestAndLast.on_train_epoch_end
 
@@ -156,7 +157,7 @@ def test_a_run_that_was_moved_remembers_its_best_epoch(
 
 
 @pytest.mark.parametrize(
-    ("override", "key"), [("seed=1", "seed"), ("training.epochs=7", "training"), ("model.members=2", "model")]
+    ("override", "key"), [("seed=1", "seed"), ("training.epochs=7", "training"), ("model.head_dim=2", "model")]
 )
 def test_other_settings_are_refused(train_here: Callable, tmp_path: Path, override: str, key: str) -> None:
     train_here("first")

@@ -70,8 +70,8 @@ def test_the_run_folder_is_complete(trained: Path) -> None:
     metrics = pd.read_csv(trained / "metrics.csv")
     assert metrics["epoch"].tolist() == list(range(6))
     assert metrics["step"].tolist() == [5, 10, 15, 20, 25, 30]
-    assert metrics["train_loss"].is_monotonic_decreasing
-    assert metrics["val_loss"].notna().all()
+    assert metrics["train_loss"].notna().all()
+    assert "val_loss" not in metrics  # no cells are held out
 
 
 def test_the_record_says_what_was_run(trained: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_record_says_what_was_run(trained: Path) -> None:
     assert set(record["seconds"]) == {"load", "check", "prepare", "train", "extract", "write"}
     assert record["peak_memory_bytes"]["cpu"] > 1e8
     assert record["config"]["training"]["epochs"] == 6
-    assert record["best_epoch"] == pd.read_csv(trained / "metrics.csv")["val_loss"].idxmin()
+    assert record["best_epoch"] == pd.read_csv(trained / "metrics.csv")["train_loss"].idxmin()
 
 
 def test_formats_agree(trained: Path) -> None:
@@ -127,18 +127,28 @@ def test_export(trained: Path, run_grn: Callable[..., str], tmp_path: Path) -> N
 
 
 def test_infer_reads_a_run_out_again(trained: Path, run_grn: Callable[..., str], tmp_path: Path) -> None:
-    output = run_grn(tmp_path, "infer", f"run={trained}", "network.readout=sphere", "name=sphere")
-    folder = tmp_path / "outputs" / "sphere"
+    output = run_grn(tmp_path, "infer", f"run={trained}", "network.readout=effect", "name=effect")
+    folder = tmp_path / "outputs" / "effect"
     assert "Strongest edges" in output
     assert files_of(folder) >= {"network.parquet", "network.tsv", "run.json", "figures/network.png"}
-    sphere, effect = GeneNetwork.read(folder), GeneNetwork.read(trained)
-    assert sphere.params["readout"] == "sphere"
-    # The sphere divides each target's effects by a positive number: signs stay, norms come close together.
+    effect, sphere = GeneNetwork.read(folder), GeneNetwork.read(trained)
+    assert (effect.params["readout"], sphere.params["readout"]) == ("effect", "sphere")
     one, other = sphere.matrix(), effect.matrix()
+    other = other.loc[one.index, one.columns]
+    # On the sphere no target's effects are longer than 1, and most edges keep their sign.
+    assert (one**2).sum().max() < 1
+    assert (np.sign(one) == np.sign(other)).to_numpy().mean() > 0.8
+    assert not np.allclose(one, other, rtol=0.05)
+
+
+def test_the_sphere_of_one_view_scales_each_target(train_here: Callable[..., GeneNetwork], tmp_path: Path) -> None:
+    """Effects are divided by a positive number for each target: signs stay."""
+    one = train_here("run", "model.views.genes=null").matrix()
+    other = infer_again(tmp_path / "run", tmp_path / "effect", "network.readout=effect").matrix()
     pd.testing.assert_frame_equal(np.sign(one), np.sign(other), check_like=True)
     ratio = (one / other.loc[one.index, one.columns]).to_numpy()
     assert np.nanmax(np.nanstd(ratio, axis=0) / np.nanmean(ratio, axis=0)) < 1e-4
-    assert (one**2).sum().max() < 1
+    assert np.nanstd(np.nanmean(ratio, axis=0)) > 0.01
 
 
 def test_infer_again_gives_the_run(trained: Path, tmp_path: Path) -> None:
@@ -186,10 +196,20 @@ def test_the_same_seed_gives_the_same_bits(
         assert_equal_weights(again / "checkpoints" / name, trained / "checkpoints" / name)
 
 
-def test_another_seed_gives_other_weights(trained: Path, train_here: Callable, tmp_path: Path) -> None:
-    train_here("other", "seed=1")
-    other = weights_of(tmp_path / "other" / "checkpoints" / "best.ckpt")["model.query"]
-    assert not torch.allclose(other, weights_of(trained / "checkpoints" / "best.ckpt")["model.query"])
+def difference_of_seeds(train_here: Callable[..., GeneNetwork], *overrides: str) -> float:
+    """Largest difference between the weights of two seeds' networks; the largest weight is 0.6."""
+    one, other = (train_here(f"seed{seed}", f"seed={seed}", *overrides).matrix() for seed in (0, 1))
+    return float((one - other.loc[one.index, one.columns]).abs().max().max())
+
+
+def test_the_seed_does_not_matter_where_all_cells_are_one_batch(train_here: Callable[..., GeneNetwork]) -> None:
+    """Training starts from the data and draws nothing: only the order in which cells are added up differs."""
+    assert difference_of_seeds(train_here, "training.batch_size=640") < 2e-3
+
+
+def test_another_seed_draws_other_batches(train_here: Callable[..., GeneNetwork]) -> None:
+    """640 cells are two batches."""
+    assert difference_of_seeds(train_here) > 5e-3
 
 
 def test_python_gives_the_same_network(trained: Path, krumsiek: anndata.AnnData, short: tuple[str, ...]) -> None:
@@ -215,6 +235,7 @@ def test_python_has_the_defaults_of_the_configuration() -> None:
     }
     assert defaults.pop("method") == config["model"]["name"]
     assert defaults.pop("layer") == config["data"]["layer"]
+    assert (defaults.pop("dynamics"), config["dynamics"]) == (None, {"name": "none"})
     # Where the network goes has no counterpart on the command line.
     assert {name: defaults.pop(name) for name in ("key_added", "copy", "overrides")} == {
         "key_added": "grn",

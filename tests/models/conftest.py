@@ -7,11 +7,21 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from grn.models import GeneTransformer, RegulatoryModel
+from grn.models.view import View
 
 GENES, REGULATORS = 7, (1, 3, 6)
+
+
+def set_at_random(module: nn.Module, seed: int) -> None:
+    """What starts at a constant: biases, gains, sinks, contexts."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if name.rpartition(".")[2] in ("bias", "gain", "sink", "group_context") or name.startswith("to_context"):
+                parameter.copy_(torch.randn(parameter.shape, generator=generator))
 
 
 @pytest.fixture
@@ -57,8 +67,8 @@ def regulatory(
             "mean": x.mean(0),
             "std": x.std(0),
             "detection": (x > 0).float().mean(0),
+            "views": {"regulators": 0.03, "genes": 0.2},
             "head_dim": 4,
-            "members": 2,
             "attention": "spherical",
             "context": "none",
             "n_groups": 3,
@@ -68,11 +78,40 @@ def regulatory(
         if settings["context"] == "cell":
             settings["encoder"] = transformer()
         model = RegulatoryModel(GENES, torch.tensor(REGULATORS), seed=seed, **settings)
-        generator = torch.Generator().manual_seed(seed + 100)
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                if name in ("bias", "gain", "sink", "group_context") or name.startswith("to_context"):
-                    parameter.copy_(torch.randn(parameter.shape, generator=generator))
+        set_at_random(model, seed + 100)
         return model
 
     return make
+
+
+@pytest.fixture
+def one_view(expression: Callable[..., Tensor]) -> Callable[..., View]:
+    """View of 7 genes on 3 of them, or on all; every parameter away from its start."""
+
+    def make(*, keys: tuple[int, ...] = REGULATORS, always: bool = False, seed: int = 0, **changes: Any) -> View:
+        detection = (expression(cells=40, always=always) > 0).float().mean(0)
+        settings: dict[str, Any] = {
+            "detection": detection[list(keys)],
+            "noise_share": 0.1,
+            "head_dim": 4,
+            "attention": "spherical",
+            "n_groups": 0,
+            "backend": "auto",
+            "generator": torch.Generator().manual_seed(seed),
+        }
+        view = View(GENES, torch.tensor(keys), **{**settings, **changes})
+        set_at_random(view, seed + 100)
+        return view
+
+    return make
+
+
+@pytest.fixture
+def standardised(expression: Callable[..., Tensor]) -> Callable[[Tensor], Tensor]:
+    """Expression around the mean of 40 cells, in their standard deviations."""
+
+    def of(x: Tensor) -> Tensor:
+        reference = expression(cells=40)
+        return (x - reference.mean(0)) / reference.std(0)
+
+    return of

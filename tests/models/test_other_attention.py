@@ -3,7 +3,12 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from grn.models.softmax import softmax_attention, softmax_maps
+from grn.models.other_attention import (
+    softmax_attention,
+    softmax_maps,
+    unnormalised_attention,
+    unnormalised_maps,
+)
 
 
 def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -35,3 +40,17 @@ def test_a_row_without_keys_is_zero() -> None:
     assert not output[:, :, 1].any()
     assert not mass[:, :, 1].any()
     assert bool(output.isfinite().all())
+
+
+def test_without_a_norm_the_rows_are_the_scores() -> None:
+    q, k, v = inputs()
+    pairs = (torch.tensor([0, 2, 2]), torch.tensor([1, 5, 0]))
+    rows = q @ k.transpose(-1, -2)
+    rows[..., pairs[0], pairs[1]] = 0
+    output, mass = unnormalised_attention(q, k, v, exclude=pairs)
+    torch.testing.assert_close(output, rows @ v)
+    torch.testing.assert_close(mass, rows.square().sum(-1))
+    torch.testing.assert_close(unnormalised_maps(q, k, exclude=pairs, groups=None)[0], rows.mean(0))
+    maps = unnormalised_maps(q, k, exclude=pairs, groups=torch.tensor([0, 2, 0, 2]))
+    expected = torch.stack([rows[[0, 2]].mean(0), torch.zeros(2, 5, 6, dtype=torch.float64), rows[[1, 3]].mean(0)])
+    torch.testing.assert_close(maps, expected)

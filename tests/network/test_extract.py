@@ -11,7 +11,7 @@ from torch.nn.functional import softplus
 
 from grn.models import GeneTransformer, RegulatoryModel, effect
 from grn.network import GeneNetwork
-from grn.network.extract import SPHERE_FLOOR, extract
+from grn.network.extract import SPHERE_FLOOR, consensus, extract, read_out
 
 GENES = ["A", "B", "C", "D", "E"]
 REGULATORS = [1, 3]
@@ -29,41 +29,60 @@ def batches(x: Tensor, group: Tensor | None = None, sizes: tuple[int, ...] = (30
     return [{"x": one, "group": of, "cell": torch.arange(len(one))} for one, of in parts]
 
 
-def model(channels: int, context: Any = "none", **changes: Any) -> RegulatoryModel:
+def model(channels: int, context: Any = "none", views: tuple[str, ...] = ("regulators",), **changes: Any) -> Any:
     x = expression()
     detection = (x > 0).float().mean(0) if channels == 2 else torch.ones(5)
-    settings: dict[str, Any] = {"head_dim": channels * 2, "members": 2, "n_groups": 2}
     return RegulatoryModel(
         5,
         torch.tensor(REGULATORS),
         mean=x.mean(0),
         std=x.std(0, correction=0),
         detection=detection,
+        views=dict.fromkeys(views, 0.1),
         attention="spherical",
         context=context,
         backend="auto",
         seed=0,
-        **{**settings, **changes},
+        **{"head_dim": None, "n_groups": 2, **changes},
     )
 
 
-def with_weights(channels: int, wanted: Tensor) -> RegulatoryModel:
-    """Model whose weights are `wanted` (members, genes, channels, regulators): unit keys, no sink, gain their norm."""
-    made = model(channels)
-    rows = wanted.flatten(2)
+def give_weights(made: RegulatoryModel, view: str, wanted: Tensor) -> None:
+    """Make a view's weights `wanted` (genes, channels, keys): unit keys, no sink, gain their norm."""
+    one, rows = made.view(view), wanted.flatten(1)
     with torch.no_grad():
-        made.key.copy_(torch.eye(rows.shape[-1]).expand_as(made.key))
-        made.query.copy_(1000 * rows)  # large against eps
-        made.gain.copy_(rows.norm(dim=-1).expm1().log())
-        made.sink.fill_(-50)
-    torch.testing.assert_close(made.weights()[0], wanted, rtol=1e-4, atol=1e-5)
+        one.key.copy_(torch.eye(rows.shape[-1]))
+        one.query.copy_(1000 * rows)  # large against eps
+        one.gain.copy_(rows.norm(dim=-1).expm1().log())
+        one.sink.fill_(-50)
+    torch.testing.assert_close(made.weights(view)[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+def with_weights(channels: int, wanted: Tensor) -> RegulatoryModel:
+    """Model of the regulators' view with these weights."""
+    made = model(channels)
+    give_weights(made, "regulators", wanted)
     return made
 
 
 def wanted_weights(channels: int) -> Tensor:
-    wanted = torch.randn(2, 5, channels, 2, generator=torch.Generator().manual_seed(1))
-    wanted[:, REGULATORS, :, [0, 1]] = 0
+    """Weights (genes, channels, regulators) at random."""
+    wanted = torch.randn(5, channels, 2, generator=torch.Generator().manual_seed(1))
+    wanted[REGULATORS, :, [0, 1]] = 0
     return wanted
+
+
+def weights_of_all() -> Tensor:
+    """Weights (genes, 1, genes) at random."""
+    wanted = torch.randn(5, 1, 5, generator=torch.Generator().manual_seed(2))
+    wanted[range(5), :, range(5)] = 0
+    return wanted
+
+
+def over_norms(effects: np.ndarray) -> np.ndarray:
+    """Rows over the root of their squared norm plus the mean one."""
+    squared = (effects**2).sum(1, keepdims=True)
+    return effects / np.sqrt(squared + squared.mean())
 
 
 def read(network: GeneNetwork, group: str | None = None) -> np.ndarray:
@@ -75,68 +94,131 @@ def extracted(made: Any, data: list[dict[str, Tensor]], **changes: Any) -> GeneN
     return extract(made, data, genes=GENES, regulators=REGULATORS, **{**settings, **changes})
 
 
-def test_with_one_channel_effects_are_the_mean_weights_of_the_members() -> None:
+def test_with_one_channel_effects_are_the_weights() -> None:
     wanted = wanted_weights(1)
     network = extracted(with_weights(1, wanted), batches(expression(), sizes=(7, 23)))
-    np.testing.assert_allclose(read(network), wanted.mean(0)[:, 0].T, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(read(network), wanted[:, 0].T, rtol=1e-3, atol=1e-5)
     assert network.params == {"seed": 3, "readout": "effect"}
     assert list(network.regulators) == ["B", "D"]
     edge = network.edges.set_index(["source", "target"]).loc[("D", "A")]
-    assert edge.weight == pytest.approx(float(wanted.mean(0)[0, 0, 1]), rel=1e-3)
+    assert edge.weight == pytest.approx(float(wanted[0, 0, 1]), rel=1e-3)
     assert edge.sign == np.sign(edge.weight)
 
 
 def test_with_two_channels_effects_are_measured_over_the_cells() -> None:
     wanted, x = wanted_weights(2), expression()
     made = with_weights(2, wanted)
-    values = made.values(x).unflatten(0, (2, 2))
-    expected = torch.zeros(2, 5, 2)
-    for member in range(2):
-        for gene in range(5):
-            for regulator in range(2):
-                moved = (wanted[member, gene, :, regulator].unsqueeze(1) * values[:, regulator]).sum(0)
-                along = (moved * values[0, regulator]).mean().sign()
-                expected[member, gene, regulator] = moved.square().mean().sqrt() * along
+    values = made.view("regulators").values(x, made.standardise(x)).unflatten(0, (2, 2))
+    expected = torch.zeros(5, 2)
+    for gene in range(5):
+        for regulator in range(2):
+            moved = (wanted[gene, :, regulator].unsqueeze(1) * values[:, regulator]).sum(0)
+            along = (moved * values[0, regulator]).mean().sign()
+            expected[gene, regulator] = moved.square().mean().sqrt() * along
     network = extracted(made, batches(x, sizes=(4, 1, 25)))
-    np.testing.assert_allclose(read(network), expected.mean(0).T, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(read(network), expected.T, rtol=1e-3, atol=1e-5)
 
 
-def test_sphere_divides_targets_by_their_norm_with_a_floor() -> None:
+@pytest.mark.parametrize("readout", ["sphere", "auto"])
+def test_sphere_divides_targets_by_their_norm_with_a_floor(readout: str) -> None:
     wanted = wanted_weights(1)
-    wanted[:, 2] *= 0.01  # a weak target stays weak
-    effects = wanted.mean(0)[:, 0]
+    wanted[2] *= 0.01  # a weak target stays weak
+    effects = wanted[:, 0].numpy()
     expected = np.zeros((2, 5))
     mean = np.mean([float((effects[gene] ** 2).sum()) for gene in range(5)])
     for gene in range(5):
-        for regulator in range(2):
-            norm = (float((effects[gene] ** 2).sum()) + 0.3 * mean) ** 0.5
-            expected[regulator, gene] = float(effects[gene, regulator]) / norm
-    assert SPHERE_FLOOR == 0.3
-    network = extracted(with_weights(1, wanted), batches(expression()), readout="sphere")
+        norm = (float((effects[gene] ** 2).sum()) + mean) ** 0.5
+        expected[:, gene] = effects[gene] / norm
+    assert SPHERE_FLOOR == 1.0
+    network = extracted(with_weights(1, wanted), batches(expression()), readout=readout)
     np.testing.assert_allclose(read(network), expected, rtol=1e-3, atol=1e-5)
     assert np.linalg.norm(expected, axis=0).max() < 1
     assert np.linalg.norm(expected[:, 2]) < 0.05
-    assert network.params["readout"] == "sphere"
+    assert network.params["readout"] == "sphere"  # what was done, not that it was chosen
+
+
+def test_the_norm_counts_keys_that_are_no_regulators() -> None:
+    made, wanted = model(1, views=("genes",)), weights_of_all()
+    give_weights(made, "genes", wanted)
+    found = read(extracted(made, batches(expression()), readout="sphere"))
+    np.testing.assert_allclose(found, over_norms(wanted[:, 0].numpy())[:, REGULATORS].T, rtol=1e-3, atol=1e-5)
+    plain = read(extracted(made, batches(expression()), readout="effect"))
+    np.testing.assert_allclose(plain, wanted[:, 0, REGULATORS].T, rtol=1e-3, atol=1e-5)
+
+
+def test_two_views_are_one_network() -> None:
+    """The mean of the views' spheres; "effect" is the first view as it is."""
+    made = model(1, views=("genes", "regulators"))
+    own, of_all = wanted_weights(1), weights_of_all()
+    give_weights(made, "regulators", own)
+    give_weights(made, "genes", of_all)
+    one, other = over_norms(own[:, 0].numpy()), over_norms(of_all[:, 0].numpy())[:, REGULATORS]
+    expected = (one + other) / 2
+    found = read(extracted(made, batches(expression()), readout="auto"))
+    np.testing.assert_allclose(found, expected.T, rtol=1e-3, atol=1e-5)
+    assert not np.allclose(found, one.T, atol=0.01)
+    plain = read(extracted(made, batches(expression()), readout="effect"))
+    np.testing.assert_allclose(plain, own[:, 0].T, rtol=1e-3, atol=1e-5)
 
 
 def test_the_floor_is_that_of_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
     """A group of weaker effects has a floor as much lower: its rows come out the same."""
     made, wanted = model(1, "group"), wanted_weights(1)
-    monkeypatch.setattr(made, "weights", lambda: torch.stack([wanted, 0.1 * wanted]))
+    monkeypatch.setattr(made, "weights", lambda view: torch.stack([wanted, 0.1 * wanted]))
     network = extracted(made, batches(expression()), groups=["strong", "weak"], readout="sphere")
     np.testing.assert_allclose(read(network, "weak"), read(network, "strong"), rtol=1e-4)
+
+
+def views_of(*sizes: float) -> list[Tensor]:
+    """Effects (2 groups, 6 genes, 4 regulators) of these root mean squares."""
+    generator = torch.Generator().manual_seed(3)
+    made = [torch.randn(2, 6, 4, generator=generator) for _ in sizes]
+    return [view / view.square().mean().sqrt() * size for view, size in zip(made, sizes, strict=True)]
+
+
+def test_views_of_a_consensus_have_equal_sizes() -> None:
+    small, large = views_of(0.1, 10.0)
+    found = consensus([small, large])
+    # Each gives as much as the other, at their mean size.
+    torch.testing.assert_close(found, (small / 0.1 + large / 10) / 2 * 5.05, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(consensus([large, small]), found, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(consensus([5 * small, 5 * large]), 5 * found, rtol=1e-5, atol=1e-6)
+    assert float(small.square().mean()) == pytest.approx(0.01)  # what is given is not changed
+
+
+def test_views_that_disagree_on_a_sign_weaken_the_edge() -> None:
+    one = torch.tensor([[[1.0, 1.0, -1.0, 1.0]]])
+    other = torch.tensor([[[1.0, -1.0, -1.0, -0.5]]])
+    found = consensus([one, other])[0, 0]
+    assert found[0] > 0.9
+    assert abs(float(found[1])) < 0.1
+    assert found[2] == -found[0]
+    assert 0 < found[3] < 0.5
+
+
+def test_a_single_view_is_returned_as_it_is() -> None:
+    (view,) = views_of(0.3)
+    torch.testing.assert_close(consensus([view]), view, rtol=1e-6, atol=0)
+
+
+def test_a_view_of_zeros_is_harmless() -> None:
+    view, zeros = views_of(0.3)[0], torch.zeros(2, 6, 4)
+    found = consensus([zeros, view])
+    torch.testing.assert_close(found / found.norm(), view / view.norm(), rtol=1e-5, atol=1e-7)
+    assert not consensus([zeros, zeros]).any()
+    assert not read_out(zeros, "sphere").any()
 
 
 def test_groups_of_the_model_become_groups_of_the_network() -> None:
     made = model(2, "group")
     with torch.no_grad():
-        made.group_context.copy_(torch.randn(2, 4, generator=torch.Generator().manual_seed(2)))
+        made.view("regulators").group_context.copy_(torch.randn(2, 4, generator=torch.Generator().manual_seed(2)))
     x = expression()
     network = extracted(made, batches(x, torch.arange(30) % 2), groups=["CD4/CD8", "B"])
-    values = made.values(x).double().unflatten(0, (2, 2))
+    values = made.view("regulators").values(x, made.standardise(x)).double().unflatten(0, (2, 2))
     blocks = torch.einsum("cjb,djb->jcd", values, values) / 30
     for position, name in enumerate(["CD4/CD8", "B"]):
-        expected = effect(made.weights()[position], blocks).mean(0)
+        expected = effect(made.weights("regulators")[position], blocks)
         np.testing.assert_allclose(read(network, name), expected.T, rtol=1e-3, atol=1e-6)
     assert not np.allclose(read(network, "B"), read(network, "CD4/CD8"), atol=1e-3)
     assert set(network.edges.group) == {"CD4/CD8", "B"}
@@ -158,26 +240,29 @@ def encoder() -> GeneTransformer:
 
 
 def contextual() -> RegulatoryModel:
-    made = model(2, "cell", encoder=encoder())
+    made = model(2, "cell", views=("regulators", "genes"), encoder=encoder())
+    generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
-        made.to_context.weight.copy_(torch.randn(4, 8, generator=torch.Generator().manual_seed(2)))
+        for layer in made.to_context.values():
+            layer.weight.copy_(torch.randn(layer.weight.shape, generator=generator))
     return made
 
 
 @pytest.mark.parametrize("kind", [contextual, encoder], ids=["contextual", "transformer"])
 @pytest.mark.parametrize("grouped", [False, True])
-def test_cells_weigh_the_same_in_batches_of_any_size(kind: Any, grouped: bool) -> None:
+@pytest.mark.parametrize("readout", ["effect", "auto"])
+def test_cells_weigh_the_same_in_batches_of_any_size(kind: Any, grouped: bool, readout: str) -> None:
     """Group 1 is in no batch but the last, group 2 in none but the first."""
     x = expression()
     group = torch.zeros(30, dtype=torch.int64)
     group[25:], group[:3] = 1, 2
     names = ["a", "b", "c"] if grouped else None
-    whole = extracted(kind(), batches(x, group), groups=names)
-    parts = extracted(kind(), batches(x, group, sizes=(3, 20, 2, 5)), groups=names)
+    whole = extracted(kind(), batches(x, group), groups=names, readout=readout)
+    parts = extracted(kind(), batches(x, group, sizes=(3, 20, 2, 5)), groups=names, readout=readout)
     for name in names or [None]:
         np.testing.assert_allclose(read(parts, name), read(whole, name), rtol=1e-4, atol=1e-6)
     if grouped:
-        alone = extracted(kind(), batches(x[25:], group[25:] * 0, sizes=(5,)))
+        alone = extracted(kind(), batches(x[25:], group[25:] * 0, sizes=(5,)), readout=readout)
         if kind is encoder:
             np.testing.assert_allclose(read(whole, "b"), read(alone), rtol=1e-4, atol=1e-6)
         assert not np.allclose(read(whole, "a"), read(whole, "b"), atol=1e-4)
@@ -214,5 +299,5 @@ def test_refused() -> None:
 
 def test_the_gain_is_a_softplus() -> None:
     """The construction above inverts it."""
-    made = with_weights(1, wanted_weights(1))
-    torch.testing.assert_close(softplus(made.gain).detach(), wanted_weights(1).flatten(2).norm(dim=-1))
+    made = with_weights(1, wanted_weights(1)).view("regulators")
+    torch.testing.assert_close(softplus(made.gain).detach(), wanted_weights(1).flatten(1).norm(dim=-1))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import anndata
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from grn._errors import InputError
 from grn.config import compose, plain_config
-from grn.data import CheckedData
-from grn.data.statistics import gene_statistics
-from grn.models import GeneTransformer, Moments, RegulatoryModel, choose_noise
-from grn.training.build import build_data, build_model, build_objective, noise_for, rebuild
+from grn.data import CheckedData, check
+from grn.models import GeneTransformer, RegulatoryModel
+from grn.training.build import build_data, build_objective, noise_of, rebuild, starting_cells
 from grn.training.objectives import MaskedExpressionObjective, RegulatoryObjective
 
 
@@ -49,7 +50,7 @@ def test_the_model_of_each_configuration(model: str, kind: type, context: str | 
 def test_groups_give_the_model_its_context(grouped: CheckedData) -> None:
     objective = build(settings(), grouped)
     assert objective.model.context == "group"
-    assert objective.model.group_context.shape[0] == 2
+    assert [objective.model.view(name).group_context.shape[0] for name in objective.model.views] == [2, 2]
     assert objective.description["groups"] == ["x", "y"]
     with pytest.raises(InputError, match="context=none makes one map for all cells"):
         build(settings("model.context=none"), grouped)
@@ -63,12 +64,61 @@ def test_the_model_standardises_by_the_data(checked: CheckedData) -> None:
     np.testing.assert_allclose(model.detection, (x > 0).mean(0), rtol=1e-5)
 
 
-def test_the_seed_fixes_the_weights(checked: CheckedData) -> None:
-    def query(seed: int) -> torch.Tensor:
-        return build(settings(f"seed={seed}"), checked).model.query
+def queries(checked: CheckedData, *overrides: str) -> torch.Tensor:
+    return build(settings(*overrides), checked).model.view("regulators").query.detach()
 
-    assert torch.equal(query(1), query(1))
-    assert not torch.equal(query(1), query(2))
+
+def test_the_seed_fixes_the_weights(checked: CheckedData) -> None:
+    """Of a model that starts at random; one that starts from the data is the same for all seeds."""
+    random = [queries(checked, "model.attention=softmax", f"seed={seed}") for seed in (1, 1, 2)]
+    assert torch.equal(random[0], random[1])
+    assert not torch.equal(random[0], random[2])
+    started = [queries(checked, f"seed={seed}") for seed in (1, 2)]
+    assert torch.equal(started[0], started[1])
+
+
+def test_the_model_starts_from_the_training_cells(checked: CheckedData) -> None:
+    config = settings("training.validation_fraction=0.4", "seed=3")
+    data = build_data(config["training"], checked, 3)
+    assert len(data.validation_cells) == 24
+    objective = build(config, checked)
+    model = objective.model
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    model.start(torch.from_numpy(np.asarray(checked.x)), objective.noise)
+    for name in model.views:
+        assert not torch.allclose(model.view(name).query, before[f"views.{name}.query"], atol=1e-4)
+    model.start(torch.from_numpy(np.asarray(checked.x)[data.train_cells]), objective.noise)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def many(cells: int) -> CheckedData:
+    x = np.random.default_rng(0).gamma(2.0, size=(cells, 3)).astype(np.float32)
+    x[:, 0] = np.linspace(0.1, 5, cells)
+    names = {"obs": pd.DataFrame(index=[f"c{i}" for i in range(cells)]), "var": pd.DataFrame(index=list("ABC"))}
+    return check(anndata.AnnData(x, **names), tf=["A", "B"])
+
+
+def test_the_start_takes_a_bounded_number_of_training_cells() -> None:
+    checked = many(6000)
+    training = {**settings()["training"], "validation_fraction": 0.2}
+    data = {seed: build_data(training, checked, seed) for seed in (0, 1)}
+    assert len(data[0].train_cells) == 4800
+    taken = starting_cells(data[0], 0)
+    assert taken.shape == (4096, 3)
+    # Each a training cell, none twice; the first gene tells cells apart.
+    all_cells = np.asarray(checked.x)[:, 0]
+    assert len(np.unique(all_cells)) == 6000
+    positions = {value: position for position, value in enumerate(all_cells.tolist())}
+    found = [positions[value] for value in taken[:, 0].tolist()]
+    assert len(set(found)) == 4096
+    assert set(found) <= set(data[0].train_cells.tolist())
+    assert torch.equal(starting_cells(data[0], 0), taken)
+    assert not torch.equal(starting_cells(data[0], 1), taken)
+
+
+def test_the_start_takes_all_of_fewer_cells(checked: CheckedData) -> None:
+    data = build_data(settings("training.validation_fraction=0.4")["training"], checked, 0)
+    np.testing.assert_array_equal(starting_cells(data, 0), np.asarray(checked.x)[data.train_cells])
 
 
 def test_settings_are_not_changed(checked: CheckedData) -> None:
@@ -78,21 +128,17 @@ def test_settings_are_not_changed(checked: CheckedData) -> None:
     assert config == before
 
 
-def test_automatic_noise_is_that_of_the_halves(checked: CheckedData) -> None:
-    config = settings()
-    data = build_data(config["training"], checked, 0)
-    model = build_model(
-        config["model"], regulators=checked.regulators, statistics=gene_statistics(checked.x), n_groups=1, seed=0
-    )
-    assert isinstance(model, RegulatoryModel)
-    first = torch.rand(60, generator=torch.Generator().manual_seed(0)) < 0.5
-    x = torch.from_numpy(np.asarray(checked.x))
-    halves = [
-        Moments.of(model.values(half), model.standardise(half), model.regulators) for half in (x[~first], x[first])
-    ]
-    assert noise_for(model, data, seed=0).noise == choose_noise(*halves).noise
-    assert build(config, checked).noise == choose_noise(*halves).noise
-    assert build(settings("training.noise=0.37"), checked).noise == 0.37
+def test_noise_is_each_views_share_of_the_variance_or_as_given(checked: CheckedData) -> None:
+    """Two regulators and six genes, each with its level alone: always detected."""
+    objective = build(settings(), checked)
+    shares = settings()["model"]["views"]
+    expected = {"regulators": (shares["regulators"] * 2) ** 0.5, "genes": (shares["genes"] * 6) ** 0.5}
+    assert objective.noise == pytest.approx(expected)
+    assert objective.description["noise"] == objective.noise
+    assert noise_of(objective.model, "auto") == objective.noise
+    assert build(settings("training.noise=0.37"), checked).noise == {"regulators": 0.37, "genes": 0.37}
+    alone = build(settings("model.views.genes=null", "model.views.regulators=0.5"), checked)
+    assert alone.noise == {"regulators": 1.0}
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ def run(config: dict[str, Any], checked: CheckedData, folder: Path, **options: A
 
 
 def test_what_a_fit_leaves(config: dict[str, Any], checked: CheckedData, tmp_path: Path) -> None:
+    config["training"]["validation_fraction"] = 0.2
     progress = Recorded()
     best = run(config, checked, tmp_path, progress=progress)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["best.ckpt", "checkpoints", "last.ckpt", "metrics.csv"]
@@ -52,7 +53,7 @@ def test_the_last_checkpoint_is_the_last_epoch(config: dict[str, Any], checked: 
 def test_without_validation_the_training_loss_decides(
     config: dict[str, Any], checked: CheckedData, tmp_path: Path
 ) -> None:
-    config["training"]["validation_fraction"] = 0.0
+    assert config["training"]["validation_fraction"] == 0  # the default
     best = run(config, checked, tmp_path)
     metrics = pd.read_csv(tmp_path / "metrics.csv")
     assert "val_loss" not in metrics
@@ -83,17 +84,28 @@ def test_training_that_diverges_is_named(config: dict[str, Any], checked: Checke
 
 
 @pytest.mark.parametrize(
-    ("callback", "key", "value", "message"),
+    ("callback", "held_out", "message"),
     [
-        ("checkpoint", "monitor", "val_los", "no metric 'val_los' .* train_loss, val_loss"),
-        ("early_stopping", "monitor", "val_los", "callbacks.early_stopping: .*val_los"),
+        ("checkpoint", 0.2, "no metric 'val_los' .* train_loss, val_loss"),
+        ("checkpoint", 0.0, "no metric 'val_los' .* train_loss\\."),
+        ("early_stopping", 0.0, "callbacks.early_stopping: .*val_los"),
     ],
 )
 def test_metrics_that_are_not_there(
-    callback: str, key: str, value: str, message: str, config: dict[str, Any], checked: CheckedData, tmp_path: Path
+    callback: str, held_out: float, message: str, config: dict[str, Any], checked: CheckedData, tmp_path: Path
 ) -> None:
-    config["callbacks"][callback][key] = value
+    config["training"]["validation_fraction"] = held_out
+    config["callbacks"][callback]["monitor"] = "val_los"
     with pytest.raises(InputError, match=message):
+        run(config, checked, tmp_path)
+
+
+def test_stopping_on_held_out_cells_that_are_not_there(
+    config: dict[str, Any], checked: CheckedData, tmp_path: Path
+) -> None:
+    config["training"]["validation_fraction"] = 0.0
+    config["callbacks"]["early_stopping"]["check_on_train_epoch_end"] = False
+    with pytest.raises(InputError, match="held-out cells, of which there are none"):
         run(config, checked, tmp_path)
 
 

@@ -36,7 +36,10 @@ def encoder(genes: int = 5) -> GeneTransformer:
     )
 
 
-def regulatory(context: Any = "none", *, always: bool = False) -> RegulatoryModel:
+VIEWS = ("regulators", "genes")
+
+
+def regulatory(context: Any = "none", *, always: bool = False, views: tuple[str, ...] = VIEWS) -> RegulatoryModel:
     x = expression(always=always)
     model = RegulatoryModel(
         5,
@@ -44,8 +47,8 @@ def regulatory(context: Any = "none", *, always: bool = False) -> RegulatoryMode
         mean=x.mean(0),
         std=x.std(0),
         detection=(x > 0).float().mean(0),
+        views=dict.fromkeys(views, 0.1),
         head_dim=3,
-        members=2,
         attention="spherical",
         context=context,
         n_groups=2,
@@ -53,55 +56,100 @@ def regulatory(context: Any = "none", *, always: bool = False) -> RegulatoryMode
         seed=0,
         encoder=encoder() if context == "cell" else None,
     )
+    generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
-        model.gain += 3  # weights large enough that the penalty matters
-        if context == "group":
-            model.group_context.copy_(torch.randn(2, 3, generator=torch.Generator().manual_seed(2)))
-        if context == "cell":
-            model.to_context.weight.copy_(torch.randn(3, 8, generator=torch.Generator().manual_seed(2)))
+        for name in views:
+            model.view(name).gain += 3  # weights large enough that the penalty matters
+            if context == "group":
+                model.view(name).group_context.copy_(torch.randn(2, 3, generator=generator))
+            if context == "cell":
+                model.to_context[name].weight.copy_(torch.randn(3, 8, generator=generator))
     return model
 
 
-@pytest.mark.parametrize("always", [True, False], ids=["1 channel", "2 channels"])
+def objective_of(model: RegulatoryModel, noise: float = 0.1, **settings: Any) -> RegulatoryObjective:
+    """Objective with the same noise in every view."""
+    return RegulatoryObjective(model, SGD, steps=1, noise=dict.fromkeys(model.views, noise), **settings)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("always", [True, False], ids=["always detected", "or not"])
 @pytest.mark.parametrize("context", ["none", "group"])
-def test_the_loss_is_the_average_over_input_noise(context: str, always: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sampled: noise on every value channel, the truth without noise. No regulator is its own, so that none leaks."""
+def test_the_loss_is_the_average_over_input_noise(
+    context: str, always: bool, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sampled: noise on every value channel, the truth without noise. No key is its own target, so that none leaks."""
     noise, draws = 0.7, 4000
-    model, x = regulatory(context, always=always), expression(always=always)
-    objective = RegulatoryObjective(model, SGD, steps=1, noise=noise)
+    model, x = regulatory(context, always=always, views=(name,)), expression(always=always)
+    view = model.view(name)
     with torch.no_grad():
-        found = float(objective.loss({"x": x, "group": GROUP}, seed=0))
-        without = float(RegulatoryObjective(model, SGD, steps=1, noise=0.0).loss({"x": x, "group": GROUP}, seed=0))
-        clean, generator = model.values(x), torch.Generator().manual_seed(3)
-        many, groups = x.repeat(draws, 1), GROUP.repeat(draws)
-        noisy = clean.repeat(1, draws)
-        noisy = noisy + noise * torch.randn(noisy.shape, generator=generator)
-        monkeypatch.setattr(model, "values", lambda _: noisy)
-        sampled = float((model(many, groups).prediction - model.standardise(many)).square().mean())
-    # The standard error of 40,000 samples of each target is about 0.5 % of the penalty.
+        found = float(objective_of(model, noise).loss({"x": x, "group": GROUP}, seed=0))
+        without = float(objective_of(model, 0.0).loss({"x": x, "group": GROUP}, seed=0))
+        clean, generator = view.values(x, model.standardise(x)), torch.Generator().manual_seed(3)
+        many, groups = x.repeat(2 * draws, 1), GROUP.repeat(2 * draws)
+        drawn = noise * torch.randn(len(clean), 10 * draws, generator=generator)
+        # Every draw with its opposite: what is linear in the noise averages out.
+        noisy = clean.repeat(1, 2 * draws) + torch.cat([drawn, -drawn], 1)
+        monkeypatch.setattr(view, "values", lambda *_: noisy)
+        sampled = float((model(many, groups)[name].prediction - model.standardise(many)).square().mean())
+    # The standard error of 40,000 pairs is below 0.7 % of the penalty.
     assert found - without > 0.2
     assert sampled - without == pytest.approx(found - without, rel=0.02)
 
 
-def test_the_loss_is_error_plus_penalty() -> None:
+def test_the_loss_is_error_plus_penalty_over_the_views() -> None:
     model, x = regulatory(), expression()
+    noise = {"regulators": 0.3, "genes": 2.0}
     with torch.no_grad():
-        rebuilt = model(x)
-        error = (rebuilt.prediction - model.standardise(x)).square().mean((0, 1))
-        expected = (error + 0.09 * rebuilt.squared_weight.mean(0)).mean()
-    objective = RegulatoryObjective(model, SGD, steps=1, noise=0.3)
-    torch.testing.assert_close(objective.loss({"x": x, "group": GROUP}, seed=0).detach(), expected)
+        expected = 0.0
+        for name, rebuilt in model(x).items():
+            error = (rebuilt.prediction - model.standardise(x)).square().mean()
+            expected += float(error + noise[name] ** 2 * rebuilt.squared_weight.mean())
+        objective = RegulatoryObjective(model, SGD, steps=1, noise=noise)
+        assert float(objective.loss({"x": x, "group": GROUP}, seed=0)) == pytest.approx(expected, rel=1e-5)
+        exchanged = RegulatoryObjective(model, SGD, steps=1, noise={"regulators": 2.0, "genes": 0.3})
+        assert float(exchanged.loss({"x": x, "group": GROUP}, seed=0)) != pytest.approx(expected, rel=1e-2)
+
+
+def test_noise_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="noise is a standard deviation and must not be negative, but is"):
+        RegulatoryObjective(regulatory(), SGD, steps=1, noise={"regulators": 0.3, "genes": -1.0})
 
 
 def test_groups_reach_the_model() -> None:
-    objective, x = RegulatoryObjective(regulatory("group"), SGD, steps=1, noise=0.1), expression()
+    objective, x = objective_of(regulatory("group")), expression()
     losses = [float(objective.loss({"x": x, "group": group}, seed=0).detach()) for group in (GROUP, 1 - GROUP)]
     assert losses[0] != pytest.approx(losses[1], rel=1e-3)
 
 
+@pytest.mark.parametrize("context", ["none", "group", "cell"])
+def test_group_contexts_alone_have_a_faster_pace(context: str) -> None:
+    objective = objective_of(regulatory(context))
+    configured = objective.configure_optimizers()
+    names = {id(value): name for name, value in objective.named_parameters()}
+    paces = {
+        names[id(value)]: group["initial_lr"] / 0.1  # of SGD above
+        for group in configured["optimizer"].param_groups
+        for value in group["params"]
+    }
+    assert paces.keys() == set(names.values())  # each once: the optimiser refuses a parameter given twice
+    fast = {name for name, pace in paces.items() if pace == pytest.approx(10)}
+    expected = {f"model.views.{name}.group_context" for name in VIEWS} if context == "group" else set()
+    assert fast == expected
+    assert all(pace == pytest.approx(1) for name, pace in paces.items() if name not in fast)
+    # Both fall along one cosine; `pace` is no setting of the optimiser and is gone.
+    assert all("pace" not in group for group in configured["optimizer"].param_groups)
+
+
+def test_other_objectives_have_one_pace() -> None:
+    objective = MaskedExpressionObjective(encoder(), SGD, steps=1, hidden_fraction=0.5)
+    groups = objective.configure_optimizers()["optimizer"].param_groups
+    assert [group["initial_lr"] for group in groups] == [0.1]
+
+
 def test_with_a_context_of_each_cell_only_hidden_genes_are_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = regulatory("cell"), expression()
-    objective = RegulatoryObjective(model, SGD, steps=1, noise=0.0, hidden_fraction=0.4)
+    objective = objective_of(model, 0.0, hidden_fraction=0.4)
     seen: list[Tensor] = []
     forward = model.encoder.forward
     monkeypatch.setattr(model.encoder, "forward", lambda x, hidden=None: seen.append(hidden) or forward(x, hidden))
@@ -110,9 +158,11 @@ def test_with_a_context_of_each_cell_only_hidden_genes_are_scored(monkeypatch: p
     hidden = seen[0]
     assert 0.2 < float(hidden.float().mean()) < 0.6
     with torch.no_grad():
-        squared = (model(x, GROUP, hidden).prediction - model.standardise(x)).square()
-    by_gene = torch.stack([squared[:, hidden[:, gene], gene].mean(1) for gene in range(5)])
-    torch.testing.assert_close(loss, by_gene.mean())
+        expected = torch.zeros(())
+        for rebuilt in model(x, GROUP, hidden).values():
+            squared = (rebuilt.prediction - model.standardise(x)).square()
+            expected += torch.stack([squared[hidden[:, gene], gene].mean() for gene in range(5)]).mean()
+    torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(objective.loss(batch, seed=5).detach(), loss, rtol=0, atol=0)
     assert float(objective.loss(batch, seed=6).detach()) != float(loss)
 

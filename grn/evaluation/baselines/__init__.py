@@ -16,7 +16,9 @@ from grn.evaluation.baselines import (
     partial_correlation,
     pearson,
     ridge,
+    softmax_attention,
     spearman,
+    unnormalised_attention,
 )
 from grn.evaluation.baselines.baseline import Baseline, Score
 
@@ -32,6 +34,8 @@ BASELINES: dict[str, Baseline] = {
         closed_form.BASELINE,
         genie3.BASELINE,
         grnboost2.BASELINE,
+        softmax_attention.BASELINE,
+        unnormalised_attention.BASELINE,
     )
 }
 

@@ -42,19 +42,20 @@ def closed_form(x: np.ndarray, regulators: np.ndarray, *, seed: int = 0) -> np.n
         mean=torch.from_numpy(statistics.mean),
         std=torch.from_numpy(statistics.std),
         detection=torch.from_numpy(statistics.detection),
+        views={"regulators": 1.0},
         head_dim=1,
-        members=1,
         attention="spherical",
         context="none",
         n_groups=1,
         backend="reference",
         seed=0,
     )
-    cells = torch.from_numpy(x)
+    view, cells = model.view("regulators"), torch.from_numpy(x)
     side = torch.rand(len(x), generator=torch.Generator().manual_seed(seed)) < 0.5
-    halves = [
-        Moments.of(model.values(part), model.standardise(part), positions) for part in (cells[~side], cells[side])
-    ]
+    halves = []
+    for part in (cells[~side], cells[side]):
+        z = model.standardise(part)
+        halves.append(Moments.of(view.values(part, z), z, positions))
     choice = choose_noise(*halves)
     logger.info("input noise: %g standard deviations (%s)", choice.noise, choice.reason)
     moments = halves[0] + halves[1]

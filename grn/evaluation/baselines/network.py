@@ -13,10 +13,17 @@ from grn.data.check import MIN_CELLS, CheckedData
 from grn.evaluation.baselines.baseline import Baseline
 from grn.network.extract import read_out
 from grn.network.network import GeneNetwork
+from grn.prior import Prior
 
 
 def baseline_network(
-    method: Baseline, checked: CheckedData, *, seed: int, readout: str, params: dict[str, Any]
+    method: Baseline,
+    checked: CheckedData,
+    *,
+    seed: int,
+    readout: str,
+    params: dict[str, Any],
+    prior: Prior | None = None,
 ) -> GeneNetwork:
     """Network of a method that needs no training, from data that passed the gate.
 
@@ -30,9 +37,11 @@ def baseline_network(
         For methods that draw random numbers.
     readout
         "effect": the scores as they are; "sphere": those of each target divided by their norm with a floor, see
-        `grn.network.extract.extract`.
+        `grn.network.extract.extract`. "auto" is "effect".
     params
         How the network was made; kept with it, with the method, whether it is signed, the seed and the read-out.
+    prior
+        As in `grn.network.extract.extract`.
 
     Raises
     ------
@@ -41,6 +50,7 @@ def baseline_network(
     """
     if seed and not method.seeded:
         logger.info("%s draws no random numbers: its result is the same for every seed", method.name)
+    readout = "effect" if readout == "auto" else readout
     x = checked.x if isinstance(checked.x, np.ndarray) else checked.x.toarray()
     scores: np.ndarray | dict[str, np.ndarray]
     if checked.groups is None:
@@ -51,13 +61,11 @@ def baseline_network(
             str(name): _scores(method, x[checked.groups == name], checked.regulators, seed, readout)
             for name in checked.groups.categories
         }
-    return GeneNetwork.from_matrix(
-        scores,
-        checked.tf_names,
-        [str(name) for name in checked.genes],
-        params={**params, "method": method.name, "signed": method.signed, "seed": seed, "readout": readout},
-        signed=method.signed,
-    )
+    genes = [str(name) for name in checked.genes]
+    params = {**params, "method": method.name, "signed": method.signed, "seed": seed, "readout": readout}
+    if prior is not None:
+        scores, params["prior"] = prior.apply(scores, genes, checked.regulators, signed=method.signed)
+    return GeneNetwork.from_matrix(scores, checked.tf_names, genes, params=params, signed=method.signed)
 
 
 def _scores(method: Baseline, x: np.ndarray, regulators: np.ndarray, seed: int, readout: str) -> np.ndarray:

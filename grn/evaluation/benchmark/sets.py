@@ -15,6 +15,7 @@ import pandas as pd
 
 from grn._errors import InputError, did_you_mean
 from grn._files import sha256
+from grn.data.matrix import describe
 from grn.evaluation.reference import clean_reference, read_reference
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class Problem:
     adata
         The cells as they come, for methods that normalise by themselves.
     x
-        `(cells, genes)` float64: log1p of counts per 10k where there are counts, else X.
+        `(cells, genes)` float64: log1p of counts per 10k where there are counts, else X as it is.
     genes
         Names of the columns.
     regulators
@@ -162,11 +163,16 @@ def load_problem(
 
 
 def log_normalised(adata: AnnData) -> np.ndarray:
-    """`(cells, genes)` float64: `layers["counts"]` to 10k per cell and log1p if there, else X as it is."""
+    """`(cells, genes)` float64: counts to 10k per cell and log1p, other values as they are.
+
+    Counts are those of `layers["counts"]`, else X where it holds counts.
+    """
     counts = "counts" in adata.layers
     values: Any = adata.layers["counts"] if counts else adata.X
     x = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
-    return np.log1p(x / np.maximum(x.sum(axis=1, keepdims=True), 1.0) * 1e4) if counts else x
+    if not counts and describe(x.astype(np.float32)).kind != "counts":
+        return x
+    return np.log1p(x / np.maximum(x.sum(axis=1, keepdims=True), 1.0) * 1e4)
 
 
 def _read_folder(spec: SetSpec, root: Path, replicate: int | None) -> tuple[AnnData, pd.Index, dict[str, pd.DataFrame]]:

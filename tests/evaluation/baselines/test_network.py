@@ -46,7 +46,14 @@ def test_the_spherical_readout_divides_each_target(planted):
     checked = data(planted.x, planted.regulators)
     plain, sphere = (of("pearson", checked, readout=name).matrix().to_numpy() for name in ("effect", "sphere"))
     squared = (plain**2).sum(0)
-    np.testing.assert_allclose(sphere, plain / np.sqrt(squared + 0.3 * squared.mean()), rtol=1e-5)
+    np.testing.assert_allclose(sphere, plain / np.sqrt(squared + squared.mean()), rtol=1e-5)
+
+
+def test_by_default_scores_are_as_they_are(planted):
+    checked = data(planted.x, planted.regulators)
+    automatic, plain = (of("pearson", checked, readout=name) for name in ("auto", "effect"))
+    np.testing.assert_array_equal(automatic.matrix(), plain.matrix())
+    assert automatic.params["readout"] == "effect"  # what was done
 
 
 def test_groups_are_scored_on_their_own_cells(planted):
