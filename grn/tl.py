@@ -49,7 +49,8 @@ def infer(
         "regulatory" (the signed attention of targets to regulators), "contextual" (the same with a map for each
         cell), "transformer" (attention of a gene-token transformer, for comparison), or a method without training:
         "pearson", "spearman", "clr", "partial_correlation", "ridge", "elastic_net", "closed_form", "genie3",
-        "grnboost2" (`grn.evaluation.baselines.BASELINES`; the last two tell no signs).
+        "grnboost2", "softmax_attention", "unnormalised_attention" (`grn.evaluation.baselines.BASELINES`;
+        docs/methods.md says which of them tell signs).
     layer
         Layer with the expression, "X" or "raw". Default: layers["counts"] if there, else X.
     group_by
@@ -70,7 +71,7 @@ def infer(
     copy
         Return a copy with the result instead of writing into `adata`.
     overrides
-        Further settings as on the command line, such as ["training.epochs=40", "network.readout=sphere"].
+        Further settings as on the command line, such as ["training.epochs=40", "network.readout=effect"].
 
     Returns
     -------

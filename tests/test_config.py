@@ -369,6 +369,8 @@ def test_annotations_only_for_the_type_checker_do_not_hide_the_others() -> None:
         ("training.epochs=0", "training.epochs = 0 is too small"),
         ("model.head_dim=0", "model.head_dim = 0 is too small"),
         ("network.figure_top=300", "too large: it must be at most 200"),
+        ("training.noise=nan", "training.noise = nan is not a finite number"),
+        ("training.noise=inf", "training.noise = inf is not a finite number"),
     ],
 )
 def test_numbers_out_of_range_are_refused_before_training(override: str, message: str) -> None:

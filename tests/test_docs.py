@@ -101,7 +101,7 @@ def test_every_command_is_documented() -> None:
 def test_every_choice_is_documented() -> None:
     """Each file of a group that a user chooses from is named on the page about it."""
     pages = {"data": "data.md", **dict.fromkeys(("model", "trainer", "debug", "suite"), "commands.md")}
-    pages["dynamics"] = "dynamics.md"
+    pages |= {"dynamics": "dynamics.md", "prior": "prior.md"}
     for group, name in pages.items():
         text = (ROOT / "docs" / name).read_text(encoding="utf-8")
         for choice in (ROOT / "conf" / group).glob("*.yaml"):

@@ -122,3 +122,10 @@ def test_scaled_data_have_no_detection_channel() -> None:
     assert (gene_statistics(x).detection == 1).all()
     assert (gene_statistics(np.abs(x)).detection == 1).all()
     assert (gene_statistics(np.maximum(x, 0)).detection < 1).all()
+
+
+def test_settings_of_an_earlier_version_are_refused(tmp_path: Path) -> None:
+    config = plain_config(compose("train", []))
+    del config["dynamics"]
+    with pytest.raises(InputError, match="made by an earlier version of grn"):
+        infer(grn.datasets.krumsiek11(), config, tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -98,6 +99,8 @@ def _check_bounds(node: Mapping[str, Any], where: str = "") -> None:
         if isinstance(value, Mapping):
             _check_bounds(value, f"{where}{key}.")
         elif isinstance(value, (int, float)):
+            if not math.isfinite(value):
+                raise InputError(f"{where}{key} = {value} is not a finite number.")
             if value < _AT_LEAST.get(key, value):
                 raise InputError(f"{where}{key} = {value!r} is too small: it must be at least {_AT_LEAST[key]}.")
             if value > _AT_MOST.get(key, value):

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from grn.dynamics.trajectories import order
-from grn.network.extract import read_out
+from grn.models.readout import read_out
 
 STEP = 0.05  # window and step, in parts of a trajectory's cells
 FEWEST = 5  # cells in a window at least

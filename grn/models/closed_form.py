@@ -107,6 +107,8 @@ def effect(weights: Tensor, channel_blocks: Tensor) -> Tensor:
     -------
     (..., genes, regulators), in standard deviations of the target.
     """
+    if weights.shape[-2] == 1:
+        return weights.squeeze(-2) * channel_blocks[:, 0, 0].clamp(min=0).sqrt().to(weights.dtype)
     spread = torch.einsum("jcd,...idj->...icj", channel_blocks.to(weights.dtype), weights)
     variance = (spread * weights).sum(-2).clamp(min=0)
     return variance.sqrt() * spread[..., 0, :].sign()

@@ -9,7 +9,7 @@ Every gene is reconstructed from other genes through a signed attention row (`gr
 
 Notable choices
 - Input noise on the values is integrated out exactly: its expected squared error is the error without noise plus
-  noise^2 gain^2 sum A^2, which is ridge regression's penalty. Training is deterministic.
+  noise^2 gain^2 sum A^2, which is ridge regression's penalty: no noise is ever drawn.
 - The noise is a share of the total variance of a view's values: components that explain less than this share of
   the variance are held down, whatever the number of genes.
 - The context of a cell comes from a transformer's cell state. In training that encoder does not see the genes
@@ -128,11 +128,6 @@ class RegulatoryModel(nn.Module):
                 nn.init.zeros_(layer.weight)
                 nn.init.zeros_(layer.bias)
                 self.to_context[name] = layer
-
-    @property
-    def n_regulators(self) -> int:
-        """Number of regulators."""
-        return len(self.regulators)
 
     def view(self, name: str) -> View:
         """View of this name."""

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from grn.models import GeneTransformer, RegulatoryModel, effect
+from grn.models.readout import mean_at_one_size, read_out
 from grn.network.network import GeneNetwork
 from grn.prior import Prior
 
 Batch = dict[str, Tensor]
-# In parts of the mean squared row norm, what the sphere read-out adds to every row, so that weak targets stay weak.
-SPHERE_FLOOR = 1.0
 
 
 def extract(
@@ -76,7 +75,7 @@ def extract(
         found = torch.stack([effects[:, :, _columns(model, name)] for name, effects in views.items()]).mean(0)
     if dynamics is not None:
         size = found.square().mean().sqrt()  # weights keep the size that they have without it
-        found = consensus([found, torch.from_numpy(dynamics).to(found).T[None] * size])
+        found = mean_at_one_size([found, torch.from_numpy(dynamics).to(found).T[None] * size])
     weights = found.transpose(1, 2).float().numpy()  # (groups, regulators, genes)
     names = [genes[position] for position in regulators]
     by_group: np.ndarray | dict[str, np.ndarray]
@@ -85,32 +84,6 @@ def extract(
     if prior is not None:
         by_group, params["prior"] = prior.apply(by_group, genes, regulators)
     return GeneNetwork.from_matrix(by_group, names, genes, params=params)
-
-
-def read_out(effects: Tensor, readout: str) -> Tensor:
-    """Effects (groups, genes, keys) as they are, or divided by each target's norm with a floor.
-
-    E_ij / sqrt(sum_j E_ij^2 + mean_i sum_j E_ij^2) for "sphere"; "effect" changes nothing.
-    """
-    if readout == "effect":
-        return effects
-    if readout != "sphere":
-        raise ValueError(f"readout must be 'effect' or 'sphere', not {readout!r}.")
-    squared = effects.square().sum(-1, keepdim=True)
-    return effects / (squared + SPHERE_FLOOR * squared.mean(1, keepdim=True)).sqrt().clamp(min=1e-30)
-
-
-def consensus(views: list[Tensor]) -> Tensor:
-    """Mean of the views' effects (groups, genes, regulators), each brought to their mean size first.
-
-    Sizes are root mean squares over all edges; a mean of signed effects weakens edges on whose sign views disagree.
-    """
-    sizes = [view.double().square().mean().sqrt().clamp(min=1e-30).item() for view in views]
-    common = sum(sizes) / len(sizes)
-    total = torch.zeros_like(views[0])
-    for view, size in zip(views, sizes, strict=True):
-        total.add_(view, alpha=common / size / len(views))
-    return total
 
 
 def _columns(model: RegulatoryModel, view: str) -> Tensor | slice:
@@ -142,6 +115,8 @@ def _channel_covariance(model: RegulatoryModel, view: str, batches: Iterable[Bat
         total = total + values.sum(-1)
         products = products + torch.einsum("cjb,djb->jcd", values, values)
         cells += values.shape[-1]
+    if not cells:
+        raise ValueError("There are no cells to measure the regulators' values over.")
     mean = total / cells
     return products / cells - torch.einsum("cj,dj->jcd", mean, mean)
 

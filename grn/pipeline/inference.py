@@ -22,6 +22,7 @@ from grn.pipeline.results import (
     dynamics_facts,
     prior_facts,
     read_out,
+    refuse_earlier_version,
     refuse_formats,
     write_network,
     write_reference,
@@ -124,11 +125,17 @@ def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
     checkpoint = load_checkpoint(_best_checkpoint(Path(config["run"])))
     description = checkpoint["grn"]
     trained = description["config"]
+    refuse_earlier_version(trained)
     group_by = config["group_by"] or (trained["group_by"] if description["groups"] else None)
     prior = load_prior(config["prior"])
     _refuse_unknown_groups(description, config["group_by"])
-    merged = {**trained, "network": config["network"], "dynamics": config["dynamics"] or trained["dynamics"]}
-    check_dynamics(merged["dynamics"], {**merged, "group_by": group_by})
+    merged = {
+        **trained,
+        "network": config["network"],
+        "dynamics": config["dynamics"] or trained["dynamics"],
+        "group_by": group_by,
+    }
+    check_dynamics(merged["dynamics"], merged)
     with watch.phase("load"):
         adata = load_data(config["data"] or trained["data"])
     with watch.phase("check"):

@@ -74,6 +74,15 @@ def prior_facts(network: GeneNetwork) -> dict[str, Any]:
     return {"prior": network.params["prior"]} if "prior" in network.params else {}
 
 
+def refuse_earlier_version(config: dict[str, Any]) -> None:
+    """Refuse the settings of a run that was made before the model had views."""
+    if "dynamics" not in config:
+        raise InputError(
+            "The run was made by an earlier version of grn, whose model this one does not read. Train it again, with "
+            "overwrite=true in its place."
+        )
+
+
 def refuse_formats(formats: list[str], *, grouped: bool) -> None:
     """Refuse formats that hold one network where there is one for each group."""
     unfit = [name for name in formats if name in _SIGNS_OF_ONE_NETWORK]

@@ -19,6 +19,7 @@ from grn.pipeline.results import (
     dynamics_facts,
     prior_facts,
     read_out,
+    refuse_earlier_version,
     refuse_formats,
     write_network,
     write_reference,
@@ -86,6 +87,7 @@ def infer(
         Prior knowledge for the read-out; None: as the configuration says.
     """
     watch, progress = watch or Stopwatch(), progress or Progress(enabled=False)
+    refuse_earlier_version(config)
     prior = prior or load_prior(config["prior"])
     check_dynamics(config["dynamics"], config)
     with progress.phase("check"), watch.phase("check"):

@@ -121,7 +121,7 @@ def with_prior(weights: np.ndarray, found: Evidence, strength: float, *, signed:
 
     .. math:: W_{ji} = \sigma_{ji}\, \mathrm{rms}(E)\, \max(0, |S_{ji}| + g (3 P_{ji} + \tfrac14 T_{ji}))
 
-    Where: S is E / rms(E), sigma the sign of S + 2 g P x (sign of the known edge), g the strength.
+    Where: S is E / rms(E), sigma the sign of S + 3 g P x (sign of the known edge), g the strength.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from grn._errors import InputError
+from grn._log import logger
 from grn.config import instantiate
 from grn.data import CheckedData, ExpressionDataModule
 from grn.data.statistics import GeneStatistics, gene_statistics
@@ -16,6 +17,8 @@ from grn.training.objectives import MaskedExpressionObjective, Objective, Regula
 
 # Cells that the first weights are computed from: more change them little and cost memory.
 STARTING_CELLS = 4096
+# Of training from random weights: below, the network is not worth reading.
+FEW_STEPS = 200
 
 
 def build_model(
@@ -137,6 +140,12 @@ def build_objective(
         noise = noise_of(model, training["noise"])
         if config["model"]["attention"] == "spherical":
             model.start(starting_cells(data, seed), noise)
+        elif steps < FEW_STEPS:
+            logger.warning(
+                "model.attention=%s starts from random weights, for which %d steps are few: add training=scratch",
+                config["model"]["attention"],
+                steps,
+            )
         objective = RegulatoryObjective(model, optimizer, steps=steps, noise=noise, seed=seed, **hidden)
     objective.description = {
         "genes": [str(name) for name in checked.genes],

@@ -63,7 +63,6 @@ def test_what_the_views_attend_to(regulatory: Make) -> None:
     assert [model.view(name).channels for name in VIEWS] == [2, 1]
     assert [model.weights(name).shape for name in VIEWS] == [(1, 7, 2, 3), (1, 7, 1, 7)]
     assert [model.view(name).noise for name in VIEWS] == [pytest.approx(0.18**0.5), pytest.approx(1.4**0.5)]
-    assert model.n_regulators == 3
     for name in VIEWS:
         alone = regulatory(views={name: 0.5})
         assert list(alone.views) == [name]

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from grn.models import GeneTransformer, RegulatoryModel, effect
+from grn.models.readout import SPHERE_FLOOR, mean_at_one_size, read_out
 from grn.network import GeneNetwork
-from grn.network.extract import SPHERE_FLOOR, consensus, extract, read_out
+from grn.network.extract import extract
 
 GENES = ["A", "B", "C", "D", "E"]
 REGULATORS = [1, 3]
@@ -176,20 +177,20 @@ def views_of(*sizes: float) -> list[Tensor]:
     return [view / view.square().mean().sqrt() * size for view, size in zip(made, sizes, strict=True)]
 
 
-def test_views_of_a_consensus_have_equal_sizes() -> None:
+def test_maps_brought_together_have_equal_sizes() -> None:
     small, large = views_of(0.1, 10.0)
-    found = consensus([small, large])
+    found = mean_at_one_size([small, large])
     # Each gives as much as the other, at their mean size.
     torch.testing.assert_close(found, (small / 0.1 + large / 10) / 2 * 5.05, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(consensus([large, small]), found, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(consensus([5 * small, 5 * large]), 5 * found, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(mean_at_one_size([large, small]), found, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(mean_at_one_size([5 * small, 5 * large]), 5 * found, rtol=1e-5, atol=1e-6)
     assert float(small.square().mean()) == pytest.approx(0.01)  # what is given is not changed
 
 
 def test_views_that_disagree_on_a_sign_weaken_the_edge() -> None:
     one = torch.tensor([[[1.0, 1.0, -1.0, 1.0]]])
     other = torch.tensor([[[1.0, -1.0, -1.0, -0.5]]])
-    found = consensus([one, other])[0, 0]
+    found = mean_at_one_size([one, other])[0, 0]
     assert found[0] > 0.9
     assert abs(float(found[1])) < 0.1
     assert found[2] == -found[0]
@@ -198,14 +199,14 @@ def test_views_that_disagree_on_a_sign_weaken_the_edge() -> None:
 
 def test_a_single_view_is_returned_as_it_is() -> None:
     (view,) = views_of(0.3)
-    torch.testing.assert_close(consensus([view]), view, rtol=1e-6, atol=0)
+    torch.testing.assert_close(mean_at_one_size([view]), view, rtol=1e-6, atol=0)
 
 
 def test_a_view_of_zeros_is_harmless() -> None:
     view, zeros = views_of(0.3)[0], torch.zeros(2, 6, 4)
-    found = consensus([zeros, view])
+    found = mean_at_one_size([zeros, view])
     torch.testing.assert_close(found / found.norm(), view / view.norm(), rtol=1e-5, atol=1e-7)
-    assert not consensus([zeros, zeros]).any()
+    assert not mean_at_one_size([zeros, zeros]).any()
     assert not read_out(zeros, "sphere").any()
 
 

@@ -121,6 +121,17 @@ def test_the_start_takes_all_of_fewer_cells(checked: CheckedData) -> None:
     np.testing.assert_array_equal(starting_cells(data, 0), np.asarray(checked.x)[data.train_cells])
 
 
+@pytest.mark.parametrize("attention", ["spherical", "softmax", "unnormalised"])
+def test_few_steps_from_random_weights_are_warned_of(
+    attention: str, checked: CheckedData, caplog: pytest.LogCaptureFixture
+) -> None:
+    for overrides in ([], ["training=scratch"]):
+        caplog.clear()
+        config = plain_config(compose("train", [f"model.attention={attention}", *overrides]))
+        build_objective(config, checked, build_data(config["training"], checked, 0), {})
+        assert ("add training=scratch" in caplog.text) == (attention != "spherical" and not overrides)
+
+
 def test_settings_are_not_changed(checked: CheckedData) -> None:
     config = settings("model=contextual")
     before = copy.deepcopy(config)

@@ -1,4 +1,4 @@
-"""The closed form of our model: what training converges to, without training."""
+"""The closed form of our model's view of the regulators, without training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from grn.evaluation.baselines.baseline import Baseline
 
 
 def closed_form(x: np.ndarray, regulators: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Effects of the regulatory model's optimum, with the input noise that training would choose.
+    """Effects at the optimum of the regulatory model's view `regulators`, with an input noise of its own.
 
     Ridge regression of every gene on the regulators' value channels (`grn.models.closed_form`); the penalty is the
     smallest for which the network is found again in the other half of the cells (`choose_noise`). The seed splits the

@@ -11,7 +11,7 @@ from grn._errors import InputError
 from grn._log import logger
 from grn.data.check import MIN_CELLS, CheckedData
 from grn.evaluation.baselines.baseline import Baseline
-from grn.network.extract import read_out
+from grn.models.readout import read_out
 from grn.network.network import GeneNetwork
 from grn.prior import Prior
 
