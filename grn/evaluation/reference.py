@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from grn._edge_tables import SIGNS, edge_columns
 from grn._errors import InputError, near_misses
 from grn._log import logger
-from grn._signs import SIGNS
 
 # Ours first, then BEELINE's refNetwork.csv.
 ALIASES = {
@@ -16,6 +16,7 @@ ALIASES = {
     "target": ("target", "gene2"),
     "sign": ("sign", "type"),
 }
+_EXPECTED = "expected source, target and optionally sign, or Gene1, Gene2, Type"
 
 
 def read_reference(path: str | Path) -> pd.DataFrame:
@@ -65,17 +66,7 @@ def clean_reference(table: pd.DataFrame, where: str = "The reference") -> pd.Dat
     InputError
         As :func:`read_reference`.
     """
-    lower = {str(column).strip().casefold(): column for column in table.columns}
-    found = {ours: lower[name] for ours, names in ALIASES.items() for name in reversed(names) if name in lower}
-    missing = [name for name in ("source", "target") if name not in found]
-    if missing:
-        raise InputError(
-            f"{where}: no column for {' and '.join(missing)} among {', '.join(map(repr, table.columns))}; "
-            "expected source, target and optionally sign, or Gene1, Gene2, Type. Is the first line a header?"
-        )
-    names = table[[found["source"], found["target"]]]
-    if names.isna().to_numpy().any() or (names.astype(str) == "").to_numpy().any():
-        raise InputError(f"{where}: an edge has an empty source or target.")
+    found = edge_columns(table, ALIASES, where, _EXPECTED)
     clean = pd.DataFrame(
         {
             "source": table[found["source"]].astype(str).to_numpy(dtype=object),

@@ -161,10 +161,10 @@ class View(nn.Module):
         rank = key.shape[1]
         self.query.zero_()[:, :rank] = query / rows.clamp(min=1e-6 * size**2).unsqueeze(1) * size
         self.key.zero_()[:, :rank] = key / size
-        output, inverse_norm = self._attend(self.key[None], values[None])
-        mixed, mass = output[0].T, inverse_norm[0]
+        output, mass = self._attend(self.key[None], values[None])
+        mixed = output[0].T
         # The gain that minimises the loss of each target, given its row.
-        best = (mixed * standardised).sum(0) / (mixed.square().sum(0) + len(x) * noise**2 * mass).clamp(min=1e-30)
+        best = (mixed * standardised).sum(0) / (mixed.square().sum(0) + len(x) * noise**2 * mass[0]).clamp(min=1e-30)
         self.gain.copy_(torch.log(torch.expm1(best.clamp(min=1e-3, max=50.0))))
 
     def forward(

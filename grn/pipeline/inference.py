@@ -19,6 +19,7 @@ from grn.dynamics import find_dynamics
 from grn.network import GeneNetwork
 from grn.pipeline.results import (
     check_dynamics,
+    checked_data,
     dynamics_facts,
     prior_facts,
     read_out,
@@ -84,13 +85,7 @@ def infer_by_method(
     method, watch = find(config["method"]), watch or Stopwatch()
     prior = prior or load_prior(config["prior"])
     with watch.phase("check"):
-        checked = check(
-            adata,
-            tf=config["tf"],
-            layer=config["data"]["layer"],
-            group_by=config["group_by"],
-            allow_negative=config["allow_negative"],
-        )
+        checked = checked_data(adata, config)
     refuse_formats(config["network"]["formats"], grouped=checked.groups is not None)
     params = {
         "tf": config["tf"],

@@ -1,4 +1,4 @@
-"""What both jobs do at their end: read the network out of a model, and write it."""
+"""What both jobs share: the gate, and reading the network out of a model and writing it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from grn._errors import InputError
 from grn._files import atomic_path
 from grn._log import logger
 from grn._provenance import versions
-from grn.data import CheckedData
+from grn.data import CheckedData, check
 from grn.dynamics import Dynamics, check_settings
 from grn.network import GeneNetwork
 from grn.network.extract import extract
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _SIGNS_OF_ONE_NETWORK = ("sif", "gmt")
+
+
+def checked_data(adata: AnnData, config: dict[str, Any]) -> CheckedData:
+    """The data after the gate, as the configuration asks."""
+    return check(
+        adata,
+        tf=config["tf"],
+        layer=config["data"]["layer"],
+        group_by=config["group_by"],
+        allow_negative=config["allow_negative"],
+    )
 
 
 def read_out(

@@ -11,11 +11,12 @@ from grn import console
 from grn._log import logger
 from grn._provenance import versions
 from grn.config import load_data, plain_config
-from grn.data import CheckedData, check
+from grn.data import CheckedData
 from grn.dynamics import find_dynamics
 from grn.network import GeneNetwork
 from grn.pipeline.results import (
     check_dynamics,
+    checked_data,
     dynamics_facts,
     prior_facts,
     read_out,
@@ -91,13 +92,7 @@ def infer(
     prior = prior or load_prior(config["prior"])
     check_dynamics(config["dynamics"], config)
     with progress.phase("check"), watch.phase("check"):
-        checked = check(
-            adata,
-            tf=config["tf"],
-            layer=config["data"]["layer"],
-            group_by=config["group_by"],
-            allow_negative=config["allow_negative"],
-        )
+        checked = checked_data(adata, config)
     if show_gate:
         console.show_gate(checked.report)
     groups = None if checked.groups is None else [str(name) for name in checked.groups.categories]

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from grn._edge_tables import SIGNS, edge_columns
 from grn._errors import InputError, near_misses
-from grn._signs import SIGNS
 
 # Ours first, then those of decoupler, DoRothEA, pySCENIC and BEELINE.
 ALIASES = {
@@ -88,17 +88,7 @@ def clean_prior(table: pd.DataFrame, where: str = "The prior") -> pd.DataFrame:
     """
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"{where} must be a table (pandas DataFrame) or the path of one, not {type(table).__name__}.")
-    lower = {str(column).strip().casefold(): column for column in table.columns}
-    found = {ours: lower[name] for ours, names in ALIASES.items() for name in reversed(names) if name in lower}
-    missing = [name for name in ("source", "target") if name not in found]
-    if missing:
-        raise InputError(
-            f"{where}: no column for {' and '.join(missing)} among {', '.join(map(repr, table.columns))}; {_EXPECTED}. "
-            "Is the first line a header?"
-        )
-    names = table[[found["source"], found["target"]]]
-    if names.isna().to_numpy().any() or (names.astype(str) == "").to_numpy().any():
-        raise InputError(f"{where}: an edge has an empty source or target.")
+    found = edge_columns(table, ALIASES, where, _EXPECTED)
     weight = _weights(table[found["weight"]], where) if "weight" in found else np.ones(len(table))
     if "sign" in found:
         sign = _signs(table[found["sign"]], where)
@@ -108,8 +98,8 @@ def clean_prior(table: pd.DataFrame, where: str = "The prior") -> pd.DataFrame:
         sign = np.sign(weight) if (weight < 0).any() else np.zeros(len(table))
     clean = pd.DataFrame(
         {
-            "source": names.iloc[:, 0].astype(str).to_numpy(dtype=object),
-            "target": names.iloc[:, 1].astype(str).to_numpy(dtype=object),
+            "source": table[found["source"]].astype(str).to_numpy(dtype=object),
+            "target": table[found["target"]].astype(str).to_numpy(dtype=object),
             "sign": sign.astype(np.int8),
             "weight": np.abs(weight),
         }
