@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -81,3 +82,22 @@ def definition() -> Callable[..., tuple[Tensor, Tensor]]:
         return attention, inverse
 
     return rows
+
+
+@pytest.fixture
+def seconds_of() -> Iterator[Callable[..., list[float]]]:
+    """Least processor time of each action on one thread, in turn: other work on the machine hardly counts."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+
+    def measure(*actions: Callable[[], object], rounds: int = 5) -> list[float]:
+        least = [float("inf")] * len(actions)
+        for _ in range(rounds):
+            for index, action in enumerate(actions):
+                start = time.thread_time()
+                action()
+                least[index] = min(least[index], time.thread_time() - start)
+        return least
+
+    yield measure
+    torch.set_num_threads(threads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -266,7 +265,9 @@ def test_tiles_are_ranked_by_modelled_time() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the clock of a thread is too coarse")
 @pytest.mark.parametrize(("heads", "n", "d", "expected"), [(96, 64, 128, "flashsign"), (4, 1024, 64, "linear")])
-def test_the_choice_is_the_faster_form_here(heads: int, n: int, d: int, expected: str) -> None:
+def test_the_choice_is_the_faster_form_here(
+    heads: int, n: int, d: int, expected: str, seconds_of: Callable[..., list[float]]
+) -> None:
     """Where the model sees a factor of two or more, the clock agrees on the order. Finer: benchmarks/calibrate.py."""
     choice = choose(Shapes(1, heads, heads, n, n, d, d, 4), CPU_CORE, dense=False, backward=False)
     assert choice.form == expected
@@ -277,19 +278,8 @@ def test_the_choice_is_the_faster_form_here(heads: int, n: int, d: int, expected
         "linear": lambda: linear_form.core_forward(q, k, v, None, None, 1.0),
         "flashsign": lambda: chunked.forward(q, k, v, mass=None, eps=1.0, **plain),
     }
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        took = {form: min(thread_seconds(run) for _ in range(7)) for form, run in runs.items()}
-    finally:
-        torch.set_num_threads(threads)
+    took = dict(zip(runs, seconds_of(*runs.values(), rounds=7), strict=True))
     assert min(took, key=lambda form: took[form]) == expected
-
-
-def thread_seconds(run: Callable[[], object]) -> float:
-    start = time.thread_time()
-    run()
-    return time.thread_time() - start
 
 
 def test_the_shipped_forward_tiles_fit_by_the_model_too() -> None:
