@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from grn._errors import InputError, did_you_mean
-from grn.network.table import clean_edges, edge_table, is_signed, name_index, order_by_strength, signs
+from grn.network.table import EVIDENCE, clean_edges, edge_table, is_signed, name_index, order_by_strength, signs
 
 COLUMNS = ["source", "target", "weight", "sign"]
+HOW_TO_TEST = "`grn train confidence=default` and `grn.tl.confidence(adata)` compute them."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,7 +33,8 @@ class GeneNetwork:
     edges
         One row per edge, strongest first: `source` (regulator), `target`, `weight` (float32; positive =
         activation; comparable within one network only), `sign` (int8, +1 or -1; 0 in every row where the method
-        does not tell activation from repression) and, where the network was made per group of cells, `group`.
+        does not tell activation from repression), where they are known `confidence`, `pvalue` and `qvalue` (float32,
+        0 to 1; see :func:`grn.tl.confidence`) and, where the network was made per group of cells, `group`.
     genes
         Names of all genes the network could reach, the regulators among them.
     regulators
@@ -58,9 +60,10 @@ class GeneNetwork:
 
     def __post_init__(self) -> None:
         columns = list(self.edges.columns)
-        if columns not in (COLUMNS, [*COLUMNS, "group"]):
+        known = [name for name in EVIDENCE if name in columns]
+        if columns not in ([*COLUMNS, *known], [*COLUMNS, *known, "group"]):
             raise InputError(
-                f"The edges have the columns {columns}; expected {COLUMNS} and optionally 'group'. "
+                f"The edges have the columns {columns}; expected {COLUMNS}, optionally {', '.join(EVIDENCE)}, group. "
                 "GeneNetwork.from_edges makes them from any table with source, target and weight."
             )
 
@@ -128,8 +131,8 @@ class GeneNetwork:
         ----------
         edges
             Table with `source`, `target`, `weight` and optionally `group`. A column `sign` must agree with
-            the weights, or be 0 in every row where these are unsigned; other columns are left out. Self-edges and
-            zeros are left out, with their number logged.
+            the weights, or be 0 in every row where these are unsigned; `confidence`, `pvalue` and `qvalue` are kept,
+            other columns are left out. Self-edges and zeros are left out, with their number logged.
         genes, regulators
             All genes and all regulators of the data; by default those that occur in the edges.
         params
@@ -138,8 +141,8 @@ class GeneNetwork:
         Raises
         ------
         InputError
-            On missing columns, weights that are no finite numbers, an edge given twice, or a sign that
-            contradicts its weight.
+            On missing columns, weights that are no finite numbers, an edge given twice, a sign that contradicts its
+            weight, or a confidence, p-value or q-value outside 0 to 1.
         """
         table = clean_edges(edges)
         seen_sources = pd.Index(table["source"].unique())
@@ -193,11 +196,14 @@ class GeneNetwork:
                 f"No group {group!r} in the network; it has {', '.join(map(repr, self.groups))}."
                 f"{did_you_mean(str(group), self.groups)}"
             )
-        chosen = self.edges.loc[self.edges["group"] == group, COLUMNS].reset_index(drop=True)
-        return replace(self, edges=chosen)
+        chosen = self.edges.loc[self.edges["group"] == group].drop(columns="group")
+        return replace(self, edges=chosen.reset_index(drop=True))
 
     def ungrouped(self) -> GeneNetwork:
-        """One network for all groups: the mean weight over groups, where a missing edge counts 0."""
+        """One network for all groups: the mean weight over groups, where a missing edge counts 0.
+
+        Confidence, p-values and q-values belong to the single groups and are left out.
+        """
         if not self.groups:
             return self
         total = self.edges.groupby(["source", "target"], sort=False)["weight"].sum()
@@ -237,6 +243,20 @@ class GeneNetwork:
         by = ["target", "group"] if self.groups else ["target"]
         rank = self.edges.groupby(by, sort=False).cumcount()
         return replace(self, edges=self.edges[rank < k].reset_index(drop=True))
+
+    def significant(self, fdr: float) -> GeneNetwork:
+        """The edges whose q-value is at most `fdr`, the expected share of false ones among them.
+
+        Raises
+        ------
+        InputError
+            If the edges have no q-values, or `fdr` is not above 0 and at most 1.
+        """
+        if isinstance(fdr, bool) or not 0 < fdr <= 1:
+            raise InputError(f"fdr={fdr!r}: expected the accepted share of false edges, above 0 and at most 1.")
+        if "qvalue" not in self.edges:
+            raise InputError(f"fdr={fdr} needs q-values, and the edges of this network have none. {HOW_TO_TEST}")
+        return replace(self, edges=self.edges[self.edges["qvalue"] <= np.float32(fdr)].reset_index(drop=True))
 
     def regulator_table(self, top: int = 1000) -> pd.DataFrame:
         """The regulators, strongest first.

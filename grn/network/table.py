@@ -11,6 +11,9 @@ import pandas as pd
 from grn._errors import InputError
 from grn._log import logger
 
+# What may be known of an edge besides its weight; each column lies between 0 and 1 and may be absent.
+EVIDENCE = ("confidence", "pvalue", "qvalue")
+
 
 def name_index(names: Iterable[str], what: str) -> pd.Index:
     """Index of unique, non-empty strings; `what` names them in errors."""
@@ -98,7 +101,8 @@ def clean_edges(edges: pd.DataFrame) -> pd.DataFrame:
             f"The edges lack {', '.join(map(repr, missing))}; expected the columns source, target and "
             f"weight, got {', '.join(map(repr, edges.columns))}. Rename yours with edges.rename(columns=...)."
         )
-    extra = [str(name) for name in edges if name not in ("source", "target", "weight", "sign", "group")]
+    kept = ("source", "target", "weight", "sign", *EVIDENCE, "group")
+    extra = [str(name) for name in edges if name not in kept]
     if extra:
         logger.info("Columns of the edges that a network does not keep: %s", ", ".join(extra))
     names = [name for name in ("source", "target", "group") if name in edges]
@@ -114,6 +118,9 @@ def clean_edges(edges: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame({name: edges[name].astype(str).to_numpy(dtype=object) for name in ("source", "target")})
     table["weight"] = weight
     table["sign"] = np.sign(weight).astype(np.int8)
+    for name in EVIDENCE:
+        if name in edges:
+            table[name] = _between_0_and_1(edges[name])
     if "group" in edges:
         table["group"] = edges["group"].astype(str).to_numpy(dtype=object)
     if "sign" in edges:
@@ -140,3 +147,14 @@ def clean_edges(edges: pd.DataFrame) -> pd.DataFrame:
             + ("." if "group" in names else " (or name the group of cells in a column).")
         )
     return order_by_strength(table)
+
+
+def _between_0_and_1(column: pd.Series) -> np.ndarray:
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    wrong = ~((values >= 0) & (values <= 1))
+    if wrong.any():
+        raise InputError(
+            f"{int(wrong.sum())} values of {column.name!r} are no numbers from 0 to 1, e.g. "
+            f"{column.iloc[int(np.flatnonzero(wrong)[0])]!r}. Leave the column out where it is not known of every edge."
+        )
+    return values.astype(np.float32)

@@ -154,3 +154,30 @@ def test_positions_instead_of_names_are_refused():
 def test_constructor_wants_its_columns(small):
     with pytest.raises(InputError, match="from_edges"):
         GeneNetwork(small.edges.drop(columns="sign"), small.genes, small.regulators)
+
+
+def test_evidence_stays_with_its_edges(small: GeneNetwork) -> None:
+    table = small.edges.assign(
+        confidence=np.linspace(1, 0, len(small)), pvalue=0.5, qvalue=np.linspace(0, 1, len(small))
+    )
+    whole = GeneNetwork.from_edges(table.sample(frac=1, random_state=0))
+    assert list(whole.edges.columns) == ["source", "target", "weight", "sign", "confidence", "pvalue", "qvalue"]
+    assert whole.edges["confidence"].is_monotonic_decreasing
+    assert len(whole.significant(0.5)) == int((table["qvalue"] <= 0.5).sum())
+    assert "confidence" in whole.top(1).edges
+    assert "qvalue" in whole.per_target(1).edges
+    grouped = GeneNetwork.from_edges(pd.concat([table.assign(group="a"), table.assign(group="b")]))
+    assert list(grouped.of_group("a").edges.columns) == list(whole.edges.columns)
+    assert list(grouped.ungrouped().edges.columns) == ["source", "target", "weight", "sign"]
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, np.nan, "much"])
+def test_evidence_lies_between_0_and_1(value: object) -> None:
+    with pytest.raises(InputError, match=r"'qvalue' are no numbers from 0 to 1"):
+        GeneNetwork.from_edges(pd.DataFrame({"source": ["A"], "target": ["B"], "weight": [1.0], "qvalue": [value]}))
+
+
+@pytest.mark.parametrize(("fdr", "words"), [(0, "above 0"), (1.5, "at most 1"), (True, "above 0"), (0.1, "q-values")])
+def test_a_network_without_q_values_has_no_significant_edges(small: GeneNetwork, fdr: float, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        small.significant(fdr)
