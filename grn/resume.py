@@ -14,17 +14,17 @@ from grn.run_folder import RECORD
 from grn.training.checkpoints import LAST, load_checkpoint
 
 # Settings that say where a run goes, on what it is computed or what is written, not what is trained.
-_FREE = ("name", "resume", "overwrite", "network", "prior")
+_FREE = ("name", "resume", "overwrite", "network", "prior", "confidence")
 _FREE_OF_TRAINER = ("accelerator", "devices", "num_nodes", "strategy")
 
 
 def describe(config: Mapping[str, Any], checked: CheckedData) -> dict[str, Any]:
     """What makes a run the run it is: settings that matter to training, and a digest of the data."""
-    groups: Any = [] if checked.groups is None else checked.groups.astype(str)
+    parts: list[Any] = [[] if one is None else one.astype(str) for one in (checked.groups, checked.batches)]
     settings = _what_is_trained(config)
     return {
         "config": settings,
-        "input": matrix_checksum(checked.x, checked.genes, checked.cells, checked.tf_names, groups),
+        "input": matrix_checksum(checked.x, checked.genes, checked.cells, checked.tf_names, *parts),
         "kind": checked.report.kind,
     }
 
@@ -38,8 +38,8 @@ def refuse_other_run(folder: Path, description: Mapping[str, Any]) -> None:
     _refuse_changes(folder, before["config"], description["config"])
     if before["input"] != description["input"]:
         raise InputError(
-            f"The cells, genes, TFs or groups are not those the run in {folder} was started with; overwrite=true "
-            "starts again."
+            f"The cells, genes, TFs, groups or batches are not those the run in {folder} was started with; "
+            "overwrite=true starts again."
         )
 
 
@@ -48,7 +48,7 @@ def refuse_changes_to_finished(folder: Path, config: Mapping[str, Any]) -> None:
     before = json.loads((folder / RECORD).read_text(encoding="utf-8"))["config"]
     now = json.loads(json.dumps(dict(config), default=str))
     _refuse_changes(folder, _what_is_trained(before), _what_is_trained(now))
-    for key in ("network", "prior"):
+    for key in ("network", "prior", "confidence"):
         if before.get(key) != now.get(key):
             raise InputError(
                 f"The run in {folder} is finished with other settings of {key}. `grn infer run={folder.name}` reads it "

@@ -55,6 +55,8 @@ class CheckedData:
         Group of every cell `(cells,)`, without empty categories; None without `group_by`.
     report
         What was found and done.
+    batches
+        Batch of every cell `(cells,)`, without empty categories; None without `batch_key`.
     """
 
     x: np.ndarray | sparse.csr_matrix
@@ -63,6 +65,12 @@ class CheckedData:
     regulators: np.ndarray
     groups: pd.Categorical | None
     report: GateReport
+    batches: pd.Categorical | None = None
+
+    @property
+    def batch_codes(self) -> np.ndarray | None:
+        """Batch of every cell as int64 `(cells,)`; None without batches."""
+        return None if self.batches is None else self.batches.codes.astype(np.int64)
 
     @property
     def tf_names(self) -> list[str]:
@@ -81,6 +89,7 @@ def check(
     tf: TFSpec = "human",
     layer: str | None = None,
     group_by: str | None = None,
+    batch_key: str | None = None,
     allow_negative: bool = False,
 ) -> CheckedData:
     """Check expression data and bring it into the form that models take; `adata` is not changed.
@@ -97,6 +106,8 @@ def check(
         there is one, else X.
     group_by
         Column of `adata.obs` with the groups (cell types, conditions).
+    batch_key
+        Column of `adata.obs` with the batches (donors, plates, runs), between which every gene may have another mean.
     allow_negative
         Take negative or scaled values as they are instead of refusing them.
 
@@ -131,6 +142,9 @@ def check(
     if not len(names):
         raise InputError(f"{source.label} has no genes: its shape is {tuple(adata.shape)}.")
     groups = read_groups(adata.obs, group_by) if group_by is not None else None
+    batches = read_groups(adata.obs, batch_key, "batch_key") if batch_key is not None else None
+    if batches is not None:
+        _require_cells_in_batches(batches, batch_key)
 
     x = to_memory(source.matrix, source.label)
     _require_finite(x, names, source)
@@ -169,7 +183,17 @@ def check(
         notes=tuple(_notes(x, content, source, groups)),
     )
     _log(report)
-    return CheckedData(x, cells, names, selection.positions, groups, report)
+    return CheckedData(x, cells, names, selection.positions, groups, report, batches)
+
+
+def _require_cells_in_batches(batches: pd.Categorical, batch_key: str | None) -> None:
+    sizes = batches.value_counts()
+    if sizes.min() < 2:
+        name = sizes.idxmin()
+        raise InputError(
+            f"The batch {str(name)!r} of adata.obs[{batch_key!r}] has one cell, which cannot be told from the "
+            "means of its genes. Leave such cells out or join batches."
+        )
 
 
 def _require_anndata(adata: object) -> None:

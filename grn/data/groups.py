@@ -8,7 +8,7 @@ from grn._errors import InputError, did_you_mean
 from grn.data.identifiers import examples
 
 
-def read_groups(obs: pd.DataFrame, column: str) -> pd.Categorical:
+def read_groups(obs: pd.DataFrame, column: str, argument: str = "group_by") -> pd.Categorical:
     """Group of every cell as a categorical of strings without empty categories.
 
     Parameters
@@ -18,6 +18,8 @@ def read_groups(obs: pd.DataFrame, column: str) -> pd.Categorical:
     column
         Its column: categorical, text, boolean, or whole numbers (clusters). The order of categories is kept;
         numbers are put in their order.
+    argument
+        What the user named the column by, for messages.
 
     Raises
     ------
@@ -30,7 +32,7 @@ def read_groups(obs: pd.DataFrame, column: str) -> pd.Categorical:
     ['2', '10']
     """
     if not isinstance(column, str):
-        raise TypeError(f"group_by must be the name of a column of adata.obs, got {type(column).__name__}.")
+        raise TypeError(f"{argument} must be the name of a column of adata.obs, got {type(column).__name__}.")
     if column not in obs.columns:
         there = ", ".join(_grouping(obs)) or "none that could be used"
         raise InputError(
@@ -42,9 +44,10 @@ def read_groups(obs: pd.DataFrame, column: str) -> pd.Categorical:
         raise InputError(f"adata.obs has {values.shape[1]} columns named {column!r}: rename all but one.")
     missing = int(values.isna().sum())
     if missing:
+        kind = argument.partition("_")[0]
         raise InputError(
-            f"{missing:,} of {len(values):,} cells have no group in adata.obs[{column!r}]. Leave them out: "
-            f"adata = adata[adata.obs[{column!r}].notna()].copy(), or give them a group of their own."
+            f"{missing:,} of {len(values):,} cells have no {kind} in adata.obs[{column!r}]. Leave them out: "
+            f"adata = adata[adata.obs[{column!r}].notna()].copy(), or give them a {kind} of their own."
         )
     ordered = _categories(values, column)
     if len(values) >= 10 and len(ordered) > len(values) / 2:

@@ -41,16 +41,18 @@ class CellBatches(Dataset[Batch]):
         cells = checked.x.shape[0]
         codes = np.zeros(cells) if checked.groups is None else checked.groups.codes
         self.group = torch.from_numpy(np.asarray(codes, dtype=np.int64))
+        batches = checked.batch_codes
+        self.batch = torch.from_numpy(np.zeros(cells, dtype=np.int64) if batches is None else batches)
 
     def __len__(self) -> int:
         return self.x.shape[0]
 
     def __getitem__(self, cells: np.ndarray) -> Batch:
-        """`x` float32 `(cells, genes)`, `cell` and `group` int64 `(cells,)`."""
+        """`x` float32 `(cells, genes)`, `cell`, `group` and `batch` int64 `(cells,)`."""
         rows = self.x[cells]
         dense = rows.toarray() if sparse.issparse(rows) else np.ascontiguousarray(rows)
         cell = torch.from_numpy(np.asarray(cells, dtype=np.int64))
-        return {"x": torch.from_numpy(dense), "cell": cell, "group": self.group[cell]}
+        return {"x": torch.from_numpy(dense), "cell": cell, "group": self.group[cell], "batch": self.batch[cell]}
 
 
 class EpochSampler(Sampler[np.ndarray]):
@@ -125,8 +127,8 @@ class ExpressionDataModule(pl.LightningDataModule):
     Notes
     -----
     Batches are dicts: `x` float32 `(cells, genes)`, `cell` int64 `(cells,)` positions in `checked.cells`,
-    `group` int64 `(cells,)` codes of `checked.groups` (0 without groups). The module shares batches among
-    processes itself: use `Trainer(use_distributed_sampler=False)`.
+    `group` and `batch` int64 `(cells,)` codes of `checked.groups` and `.batches` (0 without). The
+    module shares batches among processes itself: use `Trainer(use_distributed_sampler=False)`.
 
     Examples
     --------

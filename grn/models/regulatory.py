@@ -19,7 +19,7 @@ Notable choices
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -52,22 +52,23 @@ class RegulatoryModel(nn.Module):
         Length of queries and keys; a map has at most this rank. None is the number of value channels, at most 128.
     attention
         "spherical" (signed); for comparison "softmax" (all weights positive) or "unnormalised" (the bare scores).
-    context
-        "none": one map; "group": a context vector for each cell group; "cell": one for each cell, from `encoder`.
-    n_groups
-        Number of cell groups, for context="group".
     backend
         Form of the spherical attention, see `grn.kernels.spherical_attention`.
     seed
         Of the initial weights.
     encoder
-        Transformer that gives each cell's context, for context="cell".
+        Transformer whose cell state gives each cell a context; None makes one map for all cells.
+    batch_mean, batch_detection
+        Mean and share of cells above zero of each gene in each batch, (batches, genes): cells are then measured from
+        their own batch, which is an intercept for every gene and batch. None for one batch.
     """
 
     mean: Tensor
     std: Tensor
     detection: Tensor
     regulators: Tensor
+    batch_mean: Tensor | None
+    batch_detection: Tensor | None
 
     def __init__(
         self,
@@ -80,30 +81,27 @@ class RegulatoryModel(nn.Module):
         views: Mapping[str, float | None],
         head_dim: int | None,
         attention: Attention,
-        context: Literal["none", "group", "cell"],
-        n_groups: int,
         backend: Backend,
         seed: int,
         encoder: GeneTransformer | None = None,
+        batch_mean: Tensor | None = None,
+        batch_detection: Tensor | None = None,
     ) -> None:
         super().__init__()
         if attention not in get_args(Attention):
             raise ValueError(f"attention must be one of {', '.join(get_args(Attention))}, not {attention!r}.")
         if attention != "spherical" and backend != "auto":
             raise ValueError(f"backend={backend!r} chooses a form of spherical attention; {attention} has one form.")
-        if context not in ("none", "group", "cell"):
-            raise ValueError(f"context must be 'none', 'group' or 'cell', not {context!r}.")
-        if (context == "cell") != (encoder is not None):
-            raise ValueError(f"context='cell' takes an encoder and no other context does; context is {context!r}.")
-        for name, value in {"head_dim": head_dim, "n_groups": n_groups}.items():
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, but is {value}.")
+        if head_dim is not None and head_dim < 1:
+            raise ValueError(f"head_dim must be at least 1, but is {head_dim}.")
         if head_dim is not None and head_dim > LARGEST_HEAD_DIM:
             raise ValueError(f"head_dim is {head_dim}; the kernels take at most {LARGEST_HEAD_DIM}.")
         shares = checked_views(views)
-        self.n_genes, self.context = n_genes, context
+        self.n_genes = n_genes
         for name, tensor in {"mean": mean, "std": std, "detection": detection}.items():
             self.register_buffer(name, torch.as_tensor(tensor, dtype=torch.float32).clone())
+        for name, table in {"batch_mean": batch_mean, "batch_detection": batch_detection}.items():
+            self.register_buffer(name, None if table is None else torch.as_tensor(table, dtype=torch.float32).clone())
         self.register_buffer("regulators", torch.as_tensor(regulators, dtype=torch.int64).clone())
         generator = torch.Generator().manual_seed(seed)
         self.views = nn.ModuleDict()
@@ -116,12 +114,11 @@ class RegulatoryModel(nn.Module):
                 noise_share=share,
                 head_dim=head_dim,
                 attention=attention,
-                n_groups=n_groups if context == "group" else 0,
                 backend=backend,
                 generator=generator,
             )
+        self.encoder = encoder
         if encoder is not None:
-            self.encoder = encoder
             self.to_context = nn.ModuleDict()
             for name in self.views:
                 layer = nn.utils.skip_init(nn.Linear, encoder.dim, self.view(name).head_dim)  # draws no random numbers
@@ -133,11 +130,23 @@ class RegulatoryModel(nn.Module):
         """View of this name."""
         return cast(View, self.views[name])
 
-    def standardise(self, x: Tensor) -> Tensor:
-        """Expression (cells, genes) in units of each gene's standard deviation, around its mean."""
-        return (x - self.mean) / self.std
+    def standardise(self, x: Tensor, batch: Tensor | None = None) -> Tensor:
+        """Expression (cells, genes) in units of each gene's standard deviation, around its mean.
 
-    def start(self, x: Tensor, noise: Mapping[str, float]) -> None:
+        `batch` is the batch of each cell, int64 (cells,); where the model knows batches, means are those of the cell's.
+        """
+        if self.batch_mean is None:
+            return (x - self.mean) / self.std
+        if batch is None:
+            raise ValueError("This model was made with batches; give the batch of every cell.")
+        return (x - self.batch_mean[batch]) / self.std
+
+    def values(self, view: str, x: Tensor, batch: Tensor | None = None) -> Tensor:
+        """Value channels of a view's keys, (channels x keys, cells); `x` and `batch` as in `standardise`."""
+        rates = None if self.batch_detection is None or batch is None else self.batch_detection[batch]
+        return self.view(view).values(x, self.standardise(x, batch), rates)
+
+    def start(self, x: Tensor, noise: Mapping[str, float], batch: Tensor | None = None) -> None:
         """Start every view from the principal components of these cells, see `View.start`.
 
         Parameters
@@ -146,13 +155,15 @@ class RegulatoryModel(nn.Module):
             Expression, (cells, genes).
         noise
             Standard deviation of the input noise by view.
+        batch
+            Batch of each cell, int64 (cells,), where the model knows batches.
         """
-        standardised = self.standardise(x)
+        standardised = self.standardise(x, batch)
         for name in self.views:
-            self.view(name).start(x, standardised, noise[name])
+            self.view(name).start(self.values(name, x, batch), standardised, noise[name])
 
     def forward(
-        self, x: Tensor, group: Tensor | None = None, hidden: Tensor | None = None
+        self, x: Tensor, hidden: Tensor | None = None, batch: Tensor | None = None
     ) -> dict[str, Reconstruction]:
         """Reconstruct every gene of every cell from the other genes, in each view.
 
@@ -160,20 +171,20 @@ class RegulatoryModel(nn.Module):
         ----------
         x
             Expression, (cells, genes).
-        group
-            Group of each cell, int64 (cells,), for context="group".
         hidden
-            Genes that the encoder may not see, bool (cells, genes), for context="cell".
+            Genes that the encoder may not see, bool (cells, genes).
+        batch
+            Batch of each cell, int64 (cells,), where the model knows batches.
         """
-        if self.context == "group" and group is None:
-            raise ValueError("This model has a context for each group; give the group of every cell.")
-        standardised = self.standardise(x)
-        own_group = group if self.context == "group" else None
-        state = self.encoder(x, hidden).state if self.context == "cell" else None
-        return {
-            name: self.view(name)(x, standardised, own_group, None if state is None else self.to_context[name](state))
-            for name in self.views
-        }
+        contexts = self.contexts(x, hidden)
+        return {name: self.view(name)(self.values(name, x, batch), contexts.get(name)) for name in self.views}
+
+    def contexts(self, x: Tensor, hidden: Tensor | None = None) -> dict[str, Tensor]:
+        """Context vector of each cell by view, (cells, head_dim); empty without an encoder."""
+        if self.encoder is None:
+            return {}
+        state = self.encoder(x, hidden).state
+        return {name: self.to_context[name](state) for name in self.views}
 
     @torch.no_grad()
     def weights(self, view: str, x: Tensor | None = None, groups: Tensor | None = None) -> Tensor:
@@ -184,21 +195,17 @@ class RegulatoryModel(nn.Module):
         view
             Name of the view.
         x, groups
-            Expression (cells, genes) and group of each cell, int64 (cells,), for context="cell".
+            Expression (cells, genes) and group of each cell, int64 (cells,), of a model with an encoder.
 
         Returns
         -------
-        (groups, genes, channels, keys). One group for context="none"; the model's own groups for context="group"; the
-        groups given, or one, for context="cell".
+        (groups, genes, channels, keys): the groups given, or one; always one without an encoder.
         """
-        if self.context == "none":
+        if self.encoder is None:
             return self.view(view).weights()
-        if self.context == "group":
-            contexts = self.view(view).group_context
-            return self.view(view).weights(contexts, torch.arange(len(contexts)))
         if x is None:
             raise ValueError("This model's map depends on the cell; give the expression x of the cells.")
-        return self.view(view).weights(self.to_context[view](self.encoder(x).state), groups)
+        return self.view(view).weights(self.contexts(x)[view], groups)
 
 
 def checked_views(views: Mapping[str, float | None]) -> dict[str, float]:

@@ -5,8 +5,8 @@
     z_i   = b_i + gain_i sum_jc A_ijc v_jc
 
 Notable choices
-- Queries and keys are gene identities, not cell states: the map is a property of the genes, and u, the context
-  of a cell group or of a single cell, modulates it.
+- Queries and keys are gene identities, not cell states: the map is a property of the genes, and u, the context of a
+  single cell where the model has one, modulates it.
 - Value channels: standardised expression, and standardised detection (expressed at all or not), which tells a
   knock-out or dropout from a low level. Detection is left out where every key is detected everywhere.
 - Queries and keys start from the principal components of the values, from which ridge regression's optimum is
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from grn.kernels import Backend, attention_maps, spherical_attention
+from grn.kernels import Backend, attention_maps, attention_strengths, spherical_attention
 from grn.kernels._inputs import absolute_eps
 from grn.models.other_attention import softmax_attention, softmax_maps, unnormalised_attention, unnormalised_maps
 
@@ -63,8 +63,6 @@ class View(nn.Module):
         Length of queries and keys; the map has at most this rank. None is the number of value channels, at most 128.
     attention
         "spherical" (signed); for comparison "softmax" (all weights positive) or "unnormalised" (the bare scores).
-    n_groups
-        Number of context vectors; 0 for none of its own.
     backend
         Form of the spherical attention, see `grn.kernels.spherical_attention`.
     generator
@@ -75,7 +73,6 @@ class View(nn.Module):
     detection: Tensor
     own_targets: Tensor
     own_keys: Tensor
-    group_context: nn.Parameter
 
     def __init__(
         self,
@@ -86,7 +83,6 @@ class View(nn.Module):
         noise_share: float,
         head_dim: int | None,
         attention: Attention,
-        n_groups: int,
         backend: Backend,
         generator: torch.Generator,
     ) -> None:
@@ -108,21 +104,22 @@ class View(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_genes))
         self.gain = nn.Parameter(torch.full((n_genes,), -2.0))
         self.sink = nn.Parameter(torch.zeros(n_genes), requires_grad=attention == "spherical")
-        if n_groups:
-            self.group_context = nn.Parameter(torch.zeros(n_groups, self.head_dim))
 
     @property
     def noise(self) -> float:
         """Standard deviation of the input noise: every value has variance 1, so their total is their number."""
         return (self.noise_share * len(self.own_keys)) ** 0.5
 
-    def values(self, x: Tensor, standardised: Tensor) -> Tensor:
+    def values(self, x: Tensor, standardised: Tensor, detection: Tensor | None = None) -> Tensor:
         """Value channels of the keys, (channels x keys, cells), channel after channel.
 
         Parameters
         ----------
         x, standardised
             Expression and standardised expression, (cells, genes).
+        detection
+            Share of cells above zero to measure each cell's detection from, (cells, genes), such as that of the cell's
+            batch; by default that of all cells.
         """
         level = standardised[:, self.keys]
         if self.channels == 1:
@@ -130,11 +127,12 @@ class View(nn.Module):
         rate = self.detection
         # A key seen in all cells or in none has a silent detection channel, on cells of other data too.
         spread = torch.where((rate > 0) & (rate < 1), (rate * (1 - rate)).sqrt().clamp(min=1e-3), torch.inf)
-        detected = ((x[:, self.keys] > 0).to(x.dtype) - rate) / spread
+        expected = rate if detection is None else detection[:, self.keys]
+        detected = ((x[:, self.keys] > 0).to(x.dtype) - expected) / spread
         return torch.cat([level, detected], dim=1).T
 
     @torch.no_grad()
-    def start(self, x: Tensor, standardised: Tensor, noise: float) -> None:
+    def start(self, values: Tensor, standardised: Tensor, noise: float) -> None:
         """Start from ridge regression on the leading principal components of the values.
 
         With V = U S T^T the weights of a target z are T (S^2 + n noise^2)^-1 S U^T z, a product of one vector for each
@@ -142,16 +140,16 @@ class View(nn.Module):
 
         Parameters
         ----------
-        x, standardised
-            Expression and standardised expression of the cells to start from, (cells, genes).
+        values, standardised
+            Value channels (channels x keys, cells) and standardised expression (cells, genes) to start from.
         noise
             Standard deviation of the input noise.
         """
-        values = self.values(x, standardised)
+        cells = len(standardised)
         components, lengths, directions = _components(values.T, self.head_dim)
         projected = components.T @ standardised
         # With less noise a row is nearly its gene's own key, and what is left without it too short to be scaled up.
-        shrunk = lengths / (lengths.square() + len(x) * max(noise, 0.05) ** 2)
+        shrunk = lengths / (lengths.square() + cells * max(noise, 0.05) ** 2)
         # Queries and keys share the length of each component; rows get the mean square 1, as random scores have.
         common = (shrunk * projected.norm(dim=1)).sqrt()
         key = directions * common
@@ -164,44 +162,27 @@ class View(nn.Module):
         output, mass = self._attend(self.key[None], values[None])
         mixed = output[0].T
         # The gain that minimises the loss of each target, given its row.
-        best = (mixed * standardised).sum(0) / (mixed.square().sum(0) + len(x) * noise**2 * mass[0]).clamp(min=1e-30)
+        best = (mixed * standardised).sum(0) / (mixed.square().sum(0) + cells * noise**2 * mass[0]).clamp(min=1e-30)
         self.gain.copy_(torch.log(torch.expm1(best.clamp(min=1e-3, max=50.0))))
 
-    def forward(
-        self, x: Tensor, standardised: Tensor, group: Tensor | None = None, context: Tensor | None = None
-    ) -> Reconstruction:
+    def forward(self, values: Tensor, context: Tensor | None = None) -> Reconstruction:
         """Reconstruct every gene of every cell from the other keys.
 
         Parameters
         ----------
-        x, standardised
-            Expression and standardised expression, (cells, genes).
-        group
-            Group of each cell, int64 (cells,), where the view has a context for each.
+        values
+            Value channels, (channels x keys, cells).
         context
             Context vector of each cell, (cells, head_dim).
         """
-        values = self.values(x, standardised)
         if context is not None:
             output, per_cell = self._attend(self._keys_of(context), values.T.unsqueeze(-1))
             mixed, squared = output.squeeze(-1), per_cell.mean(0)
-        elif group is not None:
-            mixed, squared = self._by_group(values, group)
         else:
             output, mass = self._attend(self.key[None], values[None])
             mixed, squared = output[0].T, mass[0]
         gain = softplus(self.gain)
         return Reconstruction(torch.addcmul(self.bias, gain, mixed), gain.square() * squared)
-
-    def _by_group(self, values: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
-        mixed = values.new_empty(values.shape[1], self.n_genes)
-        squared = values.new_zeros(self.n_genes)
-        for index in group.unique().tolist():
-            cells = (group == index).nonzero().squeeze(1)
-            output, mass = self._attend(self._keys_of(self.group_context[index][None]), values[:, cells][None])
-            mixed = mixed.index_copy(0, cells, output[0].T)
-            squared = squared + mass[0] * (len(cells) / values.shape[1])
-        return mixed, squared
 
     def _keys_of(self, context: Tensor) -> Tensor:
         """Keys (contexts, keys, head_dim) under the context vectors (contexts, head_dim).
@@ -231,6 +212,29 @@ class View(nn.Module):
             outside = sink.square() + absolute_eps(EPS, key)
             mass = 1 - outside * inverse_norm.square()
         return output.squeeze(1), mass.squeeze(1)
+
+    @torch.no_grad()
+    def strengths(self, context: Tensor) -> Tensor:
+        """Root of the summed squared attention that all targets pay to each key in each cell, (cells, keys).
+
+        Computed without any cell's map, in time and memory linear in genes (`grn.kernels.attention_strengths`).
+
+        Parameters
+        ----------
+        context
+            Context vectors of the cells, (cells, head_dim).
+        """
+        if self.attention != "spherical":
+            raise ValueError(
+                f"Strengths in single cells are those of spherical attention; this one is {self.attention}."
+            )
+        key = self._keys_of(context).unsqueeze(1)
+        query = self.query.expand(len(key), 1, -1, -1)
+        sink = softplus(self.sink)[None, None]
+        squares = attention_strengths(
+            query, key, exclude=(self.own_targets, self.own_keys), sink=sink, eps=EPS
+        ).out_square
+        return squares.squeeze(1).unflatten(-1, (self.channels, len(self.keys))).sum(1).sqrt()
 
     @torch.no_grad()
     def weights(self, context: Tensor | None = None, groups: Tensor | None = None) -> Tensor:

@@ -11,6 +11,7 @@ from grn._errors import InputError
 from grn._log import logger
 from grn.config import instantiate
 from grn.data import CheckedData, ExpressionDataModule
+from grn.data.module import Batch
 from grn.data.statistics import GeneStatistics, gene_statistics
 from grn.models import GeneTransformer, RegulatoryModel
 from grn.training.objectives import MaskedExpressionObjective, Objective, RegulatoryObjective
@@ -26,7 +27,6 @@ def build_model(
     *,
     regulators: np.ndarray,
     statistics: GeneStatistics,
-    n_groups: int,
     seed: int,
 ) -> RegulatoryModel | GeneTransformer:
     """Model of the configuration group `model` for genes with these statistics.
@@ -39,8 +39,6 @@ def build_model(
         Positions of the regulators among the genes, int64 (regulators,).
     statistics
         Of each gene, see `grn.data.statistics`.
-    n_groups
-        Number of cell groups; 0 where there are none.
     seed
         Of the initial weights.
     """
@@ -52,31 +50,22 @@ def build_model(
         "seed": seed,
     }
     if settings["_target_"].endswith(".GeneTransformer"):
+        if statistics.batch_mean is not None:
+            raise InputError("batch_key is an intercept of the regulatory model's; model=transformer has none.")
         return instantiate(settings, **genes)
     if "encoder" in settings:
         genes["encoder"] = instantiate(settings.pop("encoder"), **genes)
-    settings["context"] = _context(settings["context"], n_groups)
+    batches: dict[str, np.ndarray | None] = {
+        "batch_mean": statistics.batch_mean,
+        "batch_detection": statistics.batch_detection,
+    }
     return instantiate(
         settings,
         **genes,
         regulators=torch.from_numpy(regulators),
         detection=torch.from_numpy(statistics.detection),
-        n_groups=max(n_groups, 1),
+        **{name: torch.from_numpy(table) for name, table in batches.items() if table is not None},
     )
-
-
-def _context(setting: str, n_groups: int) -> str:
-    """Context of the model: "auto" is a map for each group where there are groups; raise where it cannot be."""
-    if setting == "auto":
-        return "group" if n_groups else "none"
-    if setting == "none" and n_groups:
-        raise InputError(
-            "model.context=none makes one map for all cells, so group_by has nothing to tell apart. Leave group_by "
-            "out, or leave model.context at auto."
-        )
-    if setting == "group" and not n_groups:
-        raise InputError("model.context=group makes a map for each group of cells: give group_by=... too.")
-    return setting
 
 
 def build_data(training: dict[str, Any], checked: CheckedData, seed: int) -> ExpressionDataModule:
@@ -107,12 +96,10 @@ def build_objective(
         Entries to add to what travels in the checkpoint.
     """
     training, seed = config["training"], config["seed"]
-    groups = None if checked.groups is None else [str(name) for name in checked.groups.categories]
     model = build_model(
         config["model"],
         regulators=checked.regulators,
-        statistics=gene_statistics(checked.x),
-        n_groups=len(groups or []),
+        statistics=gene_statistics(checked.x, checked.batch_codes),
         seed=seed,
     )
     optimizer = instantiate({**training["optimizer"], "_partial_": True})
@@ -122,7 +109,7 @@ def build_objective(
         raise InputError(f"training.optimizer cannot be built: {error}") from error
     steps = training["epochs"] * training["steps_per_epoch"]
     hidden = {key: training[key] for key in ("hidden_fraction",) if key in training}
-    if hidden and not isinstance(model, GeneTransformer) and model.context != "cell":
+    if hidden and not isinstance(model, GeneTransformer) and model.encoder is None:
         raise InputError(
             f"training.hidden_fraction={hidden['hidden_fraction']} is the share of genes hidden from an encoder, which "
             f"model={config['model']['name']} does not have. Leave it out."
@@ -139,7 +126,8 @@ def build_objective(
     else:
         noise = noise_of(model, training["noise"])
         if config["model"]["attention"] == "spherical":
-            model.start(starting_cells(data, seed), noise)
+            start = starting_cells(data, seed)
+            model.start(start["x"], noise, start["batch"])
         elif steps < FEW_STEPS:
             logger.warning(
                 "model.attention=%s starts from random weights, for which %d steps are few: add training=scratch",
@@ -150,7 +138,7 @@ def build_objective(
     objective.description = {
         "genes": [str(name) for name in checked.genes],
         "regulators": checked.regulators.tolist(),
-        "groups": groups,
+        "batches": None if checked.batches is None else [str(name) for name in checked.batches.categories],
         "model": config["model"],
         "noise": noise,
         **description,
@@ -163,12 +151,12 @@ def noise_of(model: RegulatoryModel, setting: float | str) -> dict[str, float]:
     return {name: model.view(name).noise if setting == "auto" else float(setting) for name in model.views}
 
 
-def starting_cells(data: ExpressionDataModule, seed: int) -> torch.Tensor:
-    """Expression (cells, genes) of the training cells, at most 4096 of them, drawn with the seed."""
+def starting_cells(data: ExpressionDataModule, seed: int) -> Batch:
+    """The training cells as one batch, at most 4096 of them, drawn with the seed."""
     cells = data.train_cells
     if len(cells) > STARTING_CELLS:
         cells = np.sort(np.random.default_rng((seed, 1)).choice(cells, STARTING_CELLS, replace=False))
-    return data.dataset[cells]["x"]
+    return data.dataset[cells]
 
 
 def rebuild(checkpoint: dict[str, Any]) -> tuple[RegulatoryModel | GeneTransformer, dict[str, Any]]:
@@ -183,12 +171,12 @@ def rebuild(checkpoint: dict[str, Any]) -> tuple[RegulatoryModel | GeneTransform
         weights["mean"].cpu().numpy(),
         weights["std"].cpu().numpy(),
         weights["detection"].cpu().numpy() if "detection" in weights else np.ones(genes, dtype=np.float32),
+        *(weights[name].cpu().numpy() if name in weights else None for name in ("batch_mean", "batch_detection")),
     )
     model = build_model(
         dict(description["model"]),
         regulators=np.asarray(description["regulators"], dtype=np.int64),
         statistics=statistics,
-        n_groups=len(description["groups"] or []),
         seed=0,
     )
     model.load_state_dict(weights)

@@ -16,7 +16,6 @@ from grn.models import GeneTransformer, RegulatoryModel
 
 Batch = dict[str, Tensor]
 OptimizerFactory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
-CONTEXT_PACE = 10.0
 
 
 class Objective(pl.LightningModule, ABC):
@@ -46,17 +45,11 @@ class Objective(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """Optimiser with a learning rate that falls to zero along a cosine over all steps."""
-        optimizer = self._optimizer(self.parameter_groups())
-        for group in optimizer.param_groups:
-            group["lr"] *= group.pop("pace", 1.0)
+        optimizer = self._optimizer([{"params": list(self.parameters())}])
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(step / self._steps, 1.0)))
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """What the optimiser is given: parameters, with the `pace` by which their learning rate is multiplied."""
-        return [{"params": list(self.parameters())}]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let the checkpoint say what it was trained on."""
@@ -77,7 +70,7 @@ class RegulatoryObjective(Objective):
     noise
         Standard deviation of the noise on the standardised values, by view.
     hidden_fraction
-        Share of genes hidden from the encoder of a model with context="cell"; only these are scored.
+        Share of genes hidden from the encoder of a model that has one; only these are scored.
     seed
         Of the hidden genes.
     """
@@ -97,30 +90,22 @@ class RegulatoryObjective(Objective):
         super().__init__(model, optimizer, steps, seed)
         if any(value < 0 for value in noise.values()):
             raise InputError(f"noise is a standard deviation and must not be negative, but is {noise}.")
-        if model.context == "cell" and not 0 < hidden_fraction < 1:
+        if model.encoder is not None and not 0 < hidden_fraction < 1:
             raise InputError(f"hidden_fraction must lie between 0 and 1, but is {hidden_fraction}.")
         self.noise, self.hidden_fraction = noise, hidden_fraction
         # Several processes wait for the gradient of every parameter that asks for one.
-        if model.context == "cell":
+        if model.encoder is not None:
             model.encoder.head.requires_grad_(False)
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Group contexts at a faster pace: they start from nothing, queries and keys near where they end."""
-        contexts = [value for name, value in self.named_parameters() if name.endswith("group_context")]
-        chosen = {id(value) for value in contexts}
-        others = [value for value in self.parameters() if id(value) not in chosen]
-        groups: list[dict[str, Any]] = [{"params": others}]
-        return [*groups, {"params": contexts, "pace": CONTEXT_PACE}] if contexts else groups
 
     def loss(self, batch: Batch, seed: int) -> Tensor:
         """Sum over views of the mean over genes of squared error plus noise^2 times the squared weight."""
         x = batch["x"]
-        truth = self.model.standardise(x)
+        truth = self.model.standardise(x, batch["batch"])
         hidden = None
-        if self.model.context == "cell":
+        if self.model.encoder is not None:
             hidden = random_mask(batch["cell"], x.shape[1], self.hidden_fraction, seed)
         total = x.new_zeros(())
-        for name, rebuilt in self.model(x, batch["group"], hidden).items():
+        for name, rebuilt in self.model(x, hidden, batch["batch"]).items():
             squared = (rebuilt.prediction - truth).square()
             scored = torch.ones_like(squared) if hidden is None else hidden
             error = (squared * scored).sum(0) / scored.sum(0).clamp(min=1)

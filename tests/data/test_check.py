@@ -213,6 +213,28 @@ def test_unknown_layer_and_column(counts: anndata.AnnData) -> None:
         check(counts, group_by="leyden")
 
 
+def test_batches_stand_beside_groups(counts: anndata.AnnData) -> None:
+    checked = check(counts, group_by="cell_type", batch_key="leiden")
+    assert list(checked.groups.categories) == ["T", "B"]
+    assert list(checked.batches.categories) == ["0", "1", "2", "10"]
+    assert checked.batch_codes.dtype == np.int64
+    assert list(checked.batches.categories[checked.batch_codes]) == counts.obs["leiden"].astype(str).tolist()
+    plain = check(counts, group_by="cell_type")
+    assert plain.batches is plain.batch_codes is None
+    np.testing.assert_array_equal(plain.x.toarray(), checked.x.toarray())  # values are not changed
+
+
+def test_batches_that_cannot_be(counts: anndata.AnnData) -> None:
+    with pytest.raises(InputError, match=r"no column 'leyden'. Did you mean 'leiden'"):
+        check(counts, batch_key="leyden")
+    counts.obs["plate"] = ["last"] + ["first", "second", "third"] * 13
+    with pytest.raises(InputError, match=r"The batch 'last' of adata.obs\['plate'\] has one cell.*join batches"):
+        check(counts, batch_key="plate")
+    counts.obs.loc[counts.obs_names[1:3], "plate"] = np.nan
+    with pytest.raises(InputError, match=r"2 of 40 cells have no batch.*notna\(\)"):
+        check(counts, batch_key="plate")
+
+
 def test_other_types_are_refused(counts: anndata.AnnData) -> None:
     with pytest.raises(TypeError, match=r"Read the file: grn\.data\.read_expression"):
         check("my.h5ad")

@@ -60,3 +60,11 @@ def test_measurements_and_names_of_cells_are_refused(counts: anndata.AnnData) ->
 def test_only_names_of_columns_are_taken(counts: anndata.AnnData) -> None:
     with pytest.raises(TypeError, match="group_by must be the name of a column"):
         read_groups(counts.obs, ["cell_type", "leiden"])
+
+
+def test_messages_name_the_users_argument(counts: anndata.AnnData) -> None:
+    with pytest.raises(TypeError, match="batch_key must be the name of a column"):
+        read_groups(counts.obs, 3, "batch_key")
+    counts.obs.loc[counts.obs_names[:3], "cell_type"] = np.nan
+    with pytest.raises(InputError, match="3 of 40 cells have no batch"):
+        read_groups(counts.obs, "cell_type", "batch_key")

@@ -18,6 +18,11 @@ def checked(counts: anndata.AnnData) -> CheckedData:
     return check(counts, group_by="cell_type")
 
 
+@pytest.fixture
+def batched(counts: anndata.AnnData) -> CheckedData:
+    return check(counts, group_by="cell_type", batch_key="leiden")
+
+
 def module(checked: CheckedData, **changes: object) -> ExpressionDataModule:
     return ExpressionDataModule(checked, **{"batch_size": 16, "validation_fraction": 0.2, "seed": 3, **changes})
 
@@ -34,6 +39,18 @@ def test_a_batch_holds_expression_position_and_group(checked: CheckedData) -> No
         cells = batch["cell"].numpy()
         np.testing.assert_array_equal(batch["x"].numpy(), checked.x[cells].toarray())
         np.testing.assert_array_equal(batch["group"].numpy(), checked.groups.codes[cells])
+        assert not batch["batch"].any()
+
+
+def test_a_batch_holds_what_the_user_calls_batch(batched: CheckedData) -> None:
+    """Donors or plates, beside the group."""
+    found = list(module(batched).train_dataloader())
+    for batch in found:
+        cells = batch["cell"].numpy()
+        assert batch["batch"].dtype == torch.int64
+        np.testing.assert_array_equal(batch["batch"].numpy(), batched.batches.codes[cells])
+        np.testing.assert_array_equal(batch["group"].numpy(), batched.groups.codes[cells])
+    assert len(torch.cat([batch["batch"] for batch in found]).unique()) == 4
 
 
 def test_dense_and_sparse_give_the_same_batches(counts: anndata.AnnData) -> None:

@@ -16,11 +16,11 @@ GENES, REGULATORS = 7, (1, 3, 6)
 
 
 def set_at_random(module: nn.Module, seed: int) -> None:
-    """What starts at a constant: biases, gains, sinks, contexts."""
+    """What starts at a constant: biases, gains, sinks, what gives cells their contexts."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
-            if name.rpartition(".")[2] in ("bias", "gain", "sink", "group_context") or name.startswith("to_context"):
+            if name.rpartition(".")[2] in ("bias", "gain", "sink") or name.startswith("to_context"):
                 parameter.copy_(torch.randn(parameter.shape, generator=generator))
 
 
@@ -59,9 +59,12 @@ def transformer() -> Callable[..., GeneTransformer]:
 def regulatory(
     expression: Callable[..., Tensor], transformer: Callable[..., GeneTransformer]
 ) -> Callable[..., RegulatoryModel]:
-    """Model of 7 genes and 3 regulators, standardised by `expression`; every parameter away from its start."""
+    """Model of 7 genes and 3 regulators, standardised by `expression`, with a map for each cell or one for all.
 
-    def make(*, always: bool = False, seed: int = 0, **changes: Any) -> RegulatoryModel:
+    Every parameter is away from its start.
+    """
+
+    def make(*, always: bool = False, seed: int = 0, per_cell: bool = False, **changes: Any) -> RegulatoryModel:
         x = expression(cells=40, always=always)
         settings: dict[str, Any] = {
             "mean": x.mean(0),
@@ -70,13 +73,10 @@ def regulatory(
             "views": {"regulators": 0.03, "genes": 0.2},
             "head_dim": 4,
             "attention": "spherical",
-            "context": "none",
-            "n_groups": 3,
+            "encoder": transformer() if per_cell else None,
             "backend": "auto",
         }
         settings.update(changes)
-        if settings["context"] == "cell":
-            settings["encoder"] = transformer()
         model = RegulatoryModel(GENES, torch.tensor(REGULATORS), seed=seed, **settings)
         set_at_random(model, seed + 100)
         return model
@@ -95,7 +95,6 @@ def one_view(expression: Callable[..., Tensor]) -> Callable[..., View]:
             "noise_share": 0.1,
             "head_dim": 4,
             "attention": "spherical",
-            "n_groups": 0,
             "backend": "auto",
             "generator": torch.Generator().manual_seed(seed),
         }

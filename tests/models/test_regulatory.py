@@ -1,4 +1,4 @@
-"""The model of one or two views: what it hands to each, and what each context gives."""
+"""The model of one or two views: what it hands to each, with a context for each cell and without."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from grn.training.build import rebuild
 Make = Callable[..., RegulatoryModel]
 Expression = Callable[..., Tensor]
 GROUP = torch.tensor([0, 1, 2, 2, 0, 2, 1, 0, 2, 2, 2, 0])
+per_cell_or_not = pytest.mark.parametrize("per_cell", [False, True], ids=["one map", "a map for each cell"])
 
 
 def predicted(model: RegulatoryModel, name: str, x: Tensor) -> Tensor:
@@ -25,35 +26,29 @@ def predicted(model: RegulatoryModel, name: str, x: Tensor) -> Tensor:
     view, rows = model.view(name), []
     for cell in range(len(x)):
         one = x[cell : cell + 1]
-        if model.context == "cell":
-            weights = model.weights(name, one)[0]
-        else:
-            weights = model.weights(name)[int(GROUP[cell]) if model.context == "group" else 0]
-        values = view.values(one, model.standardise(one))[:, 0].unflatten(0, (view.channels, -1))
+        weights = model.weights(name, one)[0]  # one map for all cells is that of each
+        values = model.values(name, one)[:, 0].unflatten(0, (view.channels, -1))
         rows.append(view.bias + torch.einsum("gck,ck->g", weights, values))
     return torch.stack(rows).detach()
 
 
 @pytest.mark.parametrize("attention", get_args(Attention))
-@pytest.mark.parametrize("context", ["none", "group", "cell"])
+@per_cell_or_not
 @pytest.mark.parametrize("always", [True, False], ids=["always detected", "or not"])
 def test_every_view_predicts_by_its_weights(
-    attention: str, context: str, always: bool, regulatory: Make, expression: Expression
+    attention: str, per_cell: bool, always: bool, regulatory: Make, expression: Expression
 ) -> None:
-    model, x = regulatory(attention=attention, context=context, always=always), expression(always=always)
+    model, x = regulatory(attention=attention, per_cell=per_cell, always=always), expression(always=always)
     with torch.no_grad():
-        rebuilt = model(x, GROUP)
+        rebuilt = model(x)
     assert list(rebuilt) == ["regulators", "genes"]
     for name, one in rebuilt.items():
         torch.testing.assert_close(one.prediction, predicted(model, name, x), rtol=1e-4, atol=1e-5)
-        if context == "none":
-            expected = model.weights(name)[0].square().sum((-1, -2))
-        elif context == "group":
-            expected = model.weights(name)[GROUP].square().sum((-1, -2)).mean(0)
-        else:
-            each = [model.weights(name, row[None])[0].square().sum((-1, -2)) for row in x]
-            expected = torch.stack(each).mean(0)
+        each = torch.cat([model.weights(name, row[None]) for row in x])
+        expected = each.square().sum((-1, -2)).mean(0)
         torch.testing.assert_close(one.squared_weight, expected, rtol=1e-4, atol=1e-6)
+        # The maps of cells differ where each has its own, and nowhere else.
+        assert torch.equal(each[0], each[1]) != per_cell
 
 
 def test_what_the_views_attend_to(regulatory: Make) -> None:
@@ -80,7 +75,7 @@ def test_views_are_independent(regulatory: Make, expression: Expression) -> None
 
 
 def test_a_gene_hidden_from_the_encoder_never_sees_itself(regulatory: Make, expression: Expression) -> None:
-    model, x = regulatory(context="cell"), expression()
+    model, x = regulatory(per_cell=True), expression()
     with torch.no_grad():
         unhidden = model(x)
         for gene in range(7):
@@ -97,12 +92,10 @@ def test_a_gene_hidden_from_the_encoder_never_sees_itself(regulatory: Make, expr
                 assert float(leak.abs().max()) > 1e-3
 
 
-@pytest.mark.parametrize("context", ["none", "group", "cell"])
-def test_every_parameter_takes_a_gradient(context: str, regulatory: Make, expression: Expression) -> None:
-    model = regulatory(context=context)
-    sum(
-        one.prediction.square().mean() + one.squared_weight.mean() for one in model(expression(), GROUP).values()
-    ).backward()
+@per_cell_or_not
+def test_every_parameter_takes_a_gradient(per_cell: bool, regulatory: Make, expression: Expression) -> None:
+    model = regulatory(per_cell=per_cell)
+    sum(one.prediction.square().mean() + one.squared_weight.mean() for one in model(expression()).values()).backward()
     # The encoder's head serves masked training alone.
     missing = [
         name
@@ -114,30 +107,88 @@ def test_every_parameter_takes_a_gradient(context: str, regulatory: Make, expres
     assert not missing
 
 
-def test_groups_start_equal(expression: Expression) -> None:
+def test_cells_start_equal(transformer: Callable[..., GeneTransformer], expression: Expression) -> None:
+    """Before training, and after the start from the data, a map for each cell is the one of all cells."""
     x = expression()
-    model = RegulatoryModel(
-        7,
-        torch.tensor([0, 2]),
-        mean=x.mean(0),
-        std=x.std(0),
-        detection=torch.ones(7),
-        views={"regulators": 0.03, "genes": 0.2},
-        head_dim=2,
-        attention="spherical",
-        context="group",
-        n_groups=2,
-        backend="auto",
-        seed=0,
+    one, each = (
+        RegulatoryModel(
+            7,
+            torch.tensor([0, 2]),
+            mean=x.mean(0),
+            std=x.std(0),
+            detection=torch.ones(7),
+            views={"regulators": 0.03, "genes": 0.2},
+            head_dim=2,
+            attention="spherical",
+            backend="auto",
+            seed=0,
+            encoder=encoder,
+        )
+        for encoder in (None, transformer())
     )
+    for start in (False, True):
+        if start:
+            one.start(x, dict.fromkeys(VIEWS, 0.5))
+            each.start(x, dict.fromkeys(VIEWS, 0.5))
+        for name in VIEWS:
+            of_cells = each.weights(name, x, torch.arange(len(x)))
+            assert bool(of_cells.any())
+            torch.testing.assert_close(of_cells, one.weights(name).expand_as(of_cells), rtol=1e-5, atol=1e-6)
+
+
+def by_batch(x: Tensor) -> dict[str, Tensor]:
+    """Mean and detection (3 batches, genes) of the cells, by `GROUP`."""
+    parts = [x[batch == GROUP] for batch in range(3)]
+    return {
+        "batch_mean": torch.stack([part.mean(0) for part in parts]),
+        "batch_detection": torch.stack([(part > 0).float().mean(0) for part in parts]),
+    }
+
+
+def test_with_batches_each_cell_is_measured_from_its_own(regulatory: Make, expression: Expression) -> None:
+    x = expression()
+    model, plain = regulatory(**by_batch(x)), regulatory()
+    for batch in range(3):
+        cells = batch == GROUP
+        z = model.standardise(x, GROUP)[cells]
+        torch.testing.assert_close(z, (x[cells] - x[cells].mean(0)) / model.std, rtol=1e-5, atol=1e-6)
+        values = model.values("regulators", x, GROUP)[:, cells]
+        level, detected = values.unflatten(0, (2, 3))
+        torch.testing.assert_close(level, z[:, [1, 3, 6]].T)
+        # Detection from the batch's rate, over the spread of the rate of all cells.
+        seen = (x[cells][:, [1, 3, 6]] > 0).float()
+        rate = model.detection[[1, 3, 6]]
+        torch.testing.assert_close(detected.T, (seen - seen.mean(0)) / (rate * (1 - rate)).sqrt(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(values.mean(1), torch.zeros(6), rtol=0, atol=1e-5)
+    # A constant of a batch is its intercept: nothing that the model sees or says moves with it.
+    shift = torch.tensor([0.0, 3.0, -1.0])[GROUP].unsqueeze(1) * torch.arange(7)
+    moved = regulatory(**{**by_batch(x), "batch_mean": by_batch(x + shift)["batch_mean"]})
+    torch.testing.assert_close(moved.standardise(x + shift, GROUP), model.standardise(x, GROUP), rtol=0, atol=1e-4)
+    assert not torch.allclose(plain.standardise(x + shift), plain.standardise(x), atol=1)
+    with torch.no_grad():
+        one, other = model(x, batch=GROUP), plain(x)
+    assert not torch.allclose(one["genes"].prediction, other["genes"].prediction, atol=0.05)
+
+
+def test_batches_are_asked_for(regulatory: Make, expression: Expression) -> None:
+    x = expression()
+    model = regulatory(**by_batch(x))
+    for wants in (model.standardise, model, lambda x: model.start(x, dict.fromkeys(VIEWS, 0.5))):
+        with pytest.raises(ValueError, match="made with batches; give the batch of every cell"):
+            wants(x)
+
+
+def test_one_batch_is_none(regulatory: Make, expression: Expression) -> None:
+    x = expression(cells=40)
+    whole = {"batch_mean": x.mean(0)[None], "batch_detection": (x > 0).float().mean(0)[None]}
+    none = torch.zeros(40, dtype=torch.int64)
+    model, plain = regulatory(**whole), regulatory()
+    for made, batch in ((model, none), (plain, None)):
+        made.start(x, dict.fromkeys(VIEWS, 0.5), batch)
+    with torch.no_grad():
+        one, other = model(x, batch=none), plain(x)
     for name in VIEWS:
-        one, other = model.weights(name)
-        assert bool(one.any())
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
-    # And still do after the start from the data.
-    model.start(x, dict.fromkeys(VIEWS, 0.5))
-    for name in VIEWS:
-        torch.testing.assert_close(*model.weights(name), rtol=0, atol=0)
+        torch.testing.assert_close(one[name], other[name], rtol=1e-4, atol=1e-5)
 
 
 def test_every_view_starts_with_its_own_noise(regulatory: Make, expression: Expression) -> None:
@@ -156,7 +207,7 @@ def test_every_view_starts_with_its_own_noise(regulatory: Make, expression: Expr
 @pytest.mark.parametrize("attention", get_args(Attention))
 @pytest.mark.parametrize("name", VIEWS)
 def test_weights_of_cells_are_averaged(name: str, attention: str, regulatory: Make, expression: Expression) -> None:
-    model, x = regulatory(context="cell", attention=attention), expression()
+    model, x = regulatory(per_cell=True, attention=attention), expression()
     each = torch.cat([model.weights(name, row[None]) for row in x])
     torch.testing.assert_close(model.weights(name, x)[0], each.mean(0), rtol=1e-4, atol=1e-6)
     by_group = model.weights(name, x, GROUP)
@@ -173,30 +224,32 @@ def test_all_backends_give_one_model(form: str, regulatory: Make, expression: Ex
 
 
 def test_equal_seeds_give_equal_models_and_leave_the_global_generator_alone(regulatory: Make) -> None:
-    for context in ("none", "cell"):
+    for per_cell in (False, True):
         before = torch.get_rng_state()
-        models = [regulatory(context=context, seed=seed).state_dict() for seed in (0, 0, 1)]
+        models = [regulatory(per_cell=per_cell, seed=seed).state_dict() for seed in (0, 0, 1)]
         assert torch.equal(torch.get_rng_state(), before)
         assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
         for name in VIEWS:
             assert not torch.equal(models[0][f"views.{name}.query"], models[2][f"views.{name}.query"])
 
 
-@pytest.mark.parametrize("context", ["none", "group", "cell"])
+@pytest.mark.parametrize("batched", [False, True], ids=["one batch", "batches"])
+@per_cell_or_not
 def test_round_trip_through_a_checkpoint(
-    context: str, regulatory: Make, transformer: Callable[..., GeneTransformer], expression: Expression
+    per_cell: bool, batched: bool, regulatory: Make, expression: Expression
 ) -> None:
-    model, x = regulatory(context=context), expression()
+    x = expression()
+    model = regulatory(per_cell=per_cell, **(by_batch(x) if batched else {}))
+    batch = GROUP if batched else None
     settings: dict[str, Any] = {
         "name": "regulatory",
         "_target_": "grn.models.RegulatoryModel",
         "views": {"regulators": 0.03, "genes": 0.2},
         "head_dim": 4,
         "attention": "spherical",
-        "context": "auto" if context == "group" else context,
         "backend": "auto",
     }
-    if context == "cell":
+    if per_cell:
         settings["encoder"] = {
             "_target_": "grn.models.GeneTransformer",
             "dim": 8,
@@ -208,14 +261,14 @@ def test_round_trip_through_a_checkpoint(
     description = {
         "model": settings,
         "regulators": [1, 3, 6],
-        "groups": ["a", "b", "c"] if context == "group" else None,
+        "batches": ["a", "b", "c"] if batched else None,
     }
     state = {f"model.{name}": tensor.clone() for name, tensor in copy.deepcopy(model).state_dict().items()}
     again, kept = rebuild({"grn": description, "state_dict": state})
     assert kept is description
     assert isinstance(again, RegulatoryModel)
-    assert (again.context, again.training) == (context, False)
-    one, other = again(x, GROUP), model(x, GROUP)
+    assert (again.encoder is not None, again.training) == (per_cell, False)
+    one, other = again(x, batch=batch), model(x, batch=batch)
     for view in VIEWS:
         assert (again.view(view).channels, again.view(view).noise) == (
             model.view(view).channels,
@@ -228,11 +281,9 @@ def test_round_trip_through_a_checkpoint(
     ("changes", "message"),
     [
         ({"attention": "sigmoid"}, "attention must be one of spherical, softmax, unnormalised, not 'sigmoid'"),
-        ({"context": "batch"}, "context must be 'none', 'group' or 'cell', not 'batch'"),
         ({"head_dim": 0}, "head_dim must be at least 1, but is 0"),
         ({"attention": "softmax", "backend": "linear"}, "'linear' chooses a form of spherical attention; softmax has"),
         ({"views": {}}, "views has no view left"),
-        ({"n_groups": 0}, "n_groups must be at least 1"),
     ],
 )
 def test_refused(changes: dict[str, Any], message: str, regulatory: Make) -> None:
@@ -240,15 +291,12 @@ def test_refused(changes: dict[str, Any], message: str, regulatory: Make) -> Non
         regulatory(**changes)
 
 
-def test_encoder_and_context_belong_together(
-    regulatory: Make, transformer: Callable[..., GeneTransformer], expression: Expression
-) -> None:
-    with pytest.raises(ValueError, match="takes an encoder and no other context does; context is 'none'"):
-        regulatory(encoder=transformer())
+def test_a_map_for_each_cell_needs_the_cells(regulatory: Make, expression: Expression) -> None:
+    model, x = regulatory(per_cell=True), expression()
     with pytest.raises(ValueError, match="depends on the cell; give the expression x"):
-        regulatory(context="cell").weights("genes")
-    with pytest.raises(ValueError, match="context for each group; give the group of every cell"):
-        regulatory(context="group")(expression())
+        model.weights("genes")
+    assert {name: context.shape for name, context in model.contexts(x).items()} == dict.fromkeys(VIEWS, (12, 4))
+    assert regulatory().contexts(x) == {}
 
 
 def test_views_that_are_on() -> None:

@@ -20,20 +20,14 @@ Make = Callable[..., View]
 Expression = Callable[..., Tensor]
 GROUP = torch.tensor([0, 1, 2, 2, 0, 2, 1, 0, 2, 2, 2, 0])
 ALL = tuple(range(7))
-CONTEXTS = ["none", "group", "cell"]
+CONTEXTS = ["none", "cell"]
 ATTENTIONS = get_args(Attention)
 
 
-def groups_of(kind: str) -> int:
-    return 3 if kind == "group" else 0
-
-
 def inputs(kind: str, view: View) -> dict[str, Tensor]:
-    """What the forward pass takes beside expression, for 12 cells."""
+    """What the forward pass takes beside the values, for 12 cells."""
     if kind == "none":
         return {}
-    if kind == "group":
-        return {"group": GROUP}
     return {"context": torch.randn(12, view.head_dim, generator=torch.Generator().manual_seed(9))}
 
 
@@ -41,8 +35,6 @@ def weights_of_cells(kind: str, view: View) -> Tensor:
     """Weights (cells, genes, channels, keys) of each of 12 cells."""
     if kind == "none":
         return view.weights().expand(12, -1, -1, -1)
-    if kind == "group":
-        return view.weights(view.group_context, torch.arange(3))[GROUP]
     return torch.cat([view.weights(row[None]) for row in inputs(kind, view)["context"]])
 
 
@@ -61,15 +53,15 @@ def test_prediction_and_squared_weight_are_those_of_the_weights(
     expression: Expression,
     standardised: Expression,
 ) -> None:
-    view = one_view(keys=keys, always=always, attention=attention, n_groups=groups_of(kind))
+    view = one_view(keys=keys, always=always, attention=attention)
     x = expression(always=always)
     z = standardised(x)
     weights = weights_of_cells(kind, view)
     assert weights.shape == (12, 7, channels, len(keys))
     with torch.no_grad():
-        rebuilt = view(x, z, **inputs(kind, view))
-        values = view.values(x, z).unflatten(0, (channels, -1))
-        expected = view.bias + torch.einsum("bgck,ckb->bg", weights, values)
+        values = view.values(x, z)
+        rebuilt = view(values, **inputs(kind, view))
+        expected = view.bias + torch.einsum("bgck,ckb->bg", weights, values.unflatten(0, (channels, -1)))
     torch.testing.assert_close(rebuilt.prediction, expected, rtol=1e-4, atol=1e-5)
     lengths = weights.square().sum((-1, -2)).mean(0)
     torch.testing.assert_close(rebuilt.squared_weight, lengths, rtol=1e-4, atol=1e-6)
@@ -81,14 +73,15 @@ def test_prediction_and_squared_weight_are_those_of_the_weights(
 def test_a_gene_never_sees_itself(
     kind: str, attention: str, keys: tuple[int, ...], one_view: Make, expression: Expression, standardised: Expression
 ) -> None:
-    view, x = one_view(keys=keys, attention=attention, n_groups=groups_of(kind)), expression()
+    view, x = one_view(keys=keys, attention=attention), expression()
     given = inputs(kind, view)
     with torch.no_grad():
-        before = view(x, standardised(x), **given).prediction
+        before = view(view.values(x, standardised(x)), **given).prediction
         for gene in range(7):
             changed = x.clone()
             changed[:, gene] += 5
-            moved = (view(changed, standardised(changed), **given).prediction - before).abs().amax(0)
+            values = view.values(changed, standardised(changed))
+            moved = (view(values, **given).prediction - before).abs().amax(0)
             assert float(moved[gene]) < 1e-4
             # A key moves all other genes, any other gene none.
             others = moved[torch.arange(7) != gene] > 1e-3
@@ -102,13 +95,12 @@ def test_a_gene_never_sees_itself(
 def test_every_parameter_takes_a_gradient(
     kind: str, attention: str, keys: tuple[int, ...], one_view: Make, expression: Expression, standardised: Expression
 ) -> None:
-    view, x = one_view(keys=keys, attention=attention, n_groups=groups_of(kind)), expression()
-    rebuilt = view(x, standardised(x), **inputs(kind, view))
+    view, x = one_view(keys=keys, attention=attention), expression()
+    rebuilt = view(view.values(x, standardised(x)), **inputs(kind, view))
     (rebuilt.prediction.square().mean() + rebuilt.squared_weight.mean()).backward()
     reached = {name for name, one in view.named_parameters() if one.grad is not None and bool(one.grad.any())}
     expected = {"query", "key", "bias", "gain"}
     expected |= {"sink"} if attention == "spherical" else set()  # the others have none
-    expected |= {"group_context"} if kind == "group" else set()
     assert reached == expected
     asking = {name for name, one in view.named_parameters() if one.requires_grad}
     assert asking == expected
@@ -134,27 +126,28 @@ def test_a_row_is_as_long_as_the_gain_allows(one_view: Make) -> None:
     torch.testing.assert_close(lengths, softplus(view.gain).detach(), rtol=1e-3, atol=0)
 
 
-def test_groups_differ_and_keep_their_order(one_view: Make, expression: Expression, standardised: Expression) -> None:
-    view, x = one_view(n_groups=3), expression()
-    z, each = standardised(x), torch.arange(3)
-    weights = view.weights(view.group_context, each)
+def test_cells_differ_and_keep_their_order(one_view: Make, expression: Expression, standardised: Expression) -> None:
+    view, x = one_view(), expression()
+    values, context = view.values(x, standardised(x)), inputs("cell", view)["context"]
+    weights = view.weights(context, torch.arange(12))
+    torch.testing.assert_close(weights, weights_of_cells("cell", view), rtol=1e-4, atol=1e-6)
     assert all(float((weights[one] - weights[other]).abs().max()) > 0.05 for one, other in ((0, 1), (1, 2), (0, 2)))
-    # The context of one group moves that group's map and predictions, and no other's.
+    # The context of one cell moves that cell's map and prediction, and no other's.
+    turned = context.clone()
+    turned[1] += 1
     with torch.no_grad():
-        before = view(x, z, GROUP).prediction
-        view.group_context[1] += 1
-        moved = (view(x, z, GROUP).prediction - before).abs().amax(1) > 1e-4
-    changes = (view.weights(view.group_context, each) - weights).abs().amax((1, 2, 3))
-    assert changes.gt(1e-3).tolist() == [False, True, False]
-    assert moved.tolist() == (GROUP == 1).tolist()
+        moved = (view(values, turned).prediction - view(values, context).prediction).abs().amax(1) > 1e-4
+    changes = (view.weights(turned, torch.arange(12)) - weights).abs().amax((1, 2, 3))
+    assert changes.gt(1e-3).tolist() == moved.tolist() == [cell == 1 for cell in range(12)]
 
 
 def test_context_modulates_each_feature_of_query_and_key(one_view: Make) -> None:
     """Scores are q . (1 + u) k: here u is put on the query instead."""
-    view = one_view(n_groups=3)
+    view = one_view()
     own = (view.own_targets, view.own_keys)
-    for group, weights in enumerate(view.weights(view.group_context, torch.arange(3))):
-        query = (view.query * (1 + view.group_context[group]))[None, None]
+    contexts = inputs("cell", view)["context"]
+    for context, weights in zip(contexts, view.weights(contexts, torch.arange(12)), strict=True):
+        query = (view.query * (1 + context))[None, None]
         maps = attention_maps(query, view.key[None, None], exclude=own, sink=softplus(view.sink)[None, None]).mean
         expected = (softplus(view.gain).unsqueeze(-1) * maps[0, 0]).detach()
         torch.testing.assert_close(weights.flatten(1), expected, rtol=1e-4, atol=1e-6)
@@ -180,6 +173,25 @@ def test_values_are_standardised_expression_and_detection(
     np.testing.assert_allclose(values[:3].T, (data - data.mean(0)) / data.std(0, ddof=1), rtol=1e-4, atol=1e-5)
     seen = (data > 0).astype(float)
     np.testing.assert_allclose(values[3:].T, (seen - seen.mean(0)) / seen.std(0), rtol=1e-4, atol=1e-5)
+
+
+def test_detection_may_be_measured_from_the_rate_of_each_cells_batch(
+    one_view: Make, expression: Expression, standardised: Expression
+) -> None:
+    view, x = one_view(), expression(cells=40)
+    batch = torch.arange(40) % 2
+    rates = torch.stack([(x[code == batch] > 0).float().mean(0) for code in range(2)])
+    values = view.values(x, standardised(x), rates[batch])
+    plain = view.values(x, standardised(x))
+    torch.testing.assert_close(values[:3], plain[:3], rtol=0, atol=0)  # levels are measured already
+    rate = view.detection
+    moved = (rate - rates[batch][:, [1, 3, 6]]) / (rate * (1 - rate)).sqrt()
+    torch.testing.assert_close(values[3:] - plain[3:], moved.T, rtol=1e-4, atol=1e-5)
+    for code in range(2):
+        torch.testing.assert_close(values[3:, code == batch].mean(1), torch.zeros(3), rtol=0, atol=1e-5)
+    # Where it is silent, it is so in every batch.
+    silent = one_view(detection=torch.tensor([1.0, 0.5, 0.0])).values(x, standardised(x), rates[batch])
+    assert not silent[[3, 5]].any()
 
 
 @pytest.mark.parametrize(
@@ -212,7 +224,7 @@ def test_a_key_seen_in_every_cell_has_a_silent_detection_channel(
 
 
 def test_largest_head_dim() -> None:
-    settings: dict[str, Any] = {"noise_share": 0.1, "attention": "spherical", "n_groups": 0, "backend": "auto"}
+    settings: dict[str, Any] = {"noise_share": 0.1, "attention": "spherical", "backend": "auto"}
     views_of = [
         View(200, torch.arange(150), detection=None, head_dim=size, generator=torch.Generator(), **settings)
         for size in (None, 140)
@@ -227,8 +239,8 @@ def test_all_backends_give_one_view(
     form: str, kind: str, one_view: Make, expression: Expression, standardised: Expression
 ) -> None:
     x = expression()
-    made = [one_view(backend=chosen, n_groups=groups_of(kind)) for chosen in (form, "reference")]
-    one, other = (view(x, standardised(x), **inputs(kind, view)) for view in made)
+    made = [one_view(backend=chosen) for chosen in (form, "reference")]
+    one, other = (view(view.values(x, standardised(x)), **inputs(kind, view)) for view in made)
     torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
@@ -254,7 +266,6 @@ def fresh(x: Tensor, keys: Tensor, **changes: Any) -> View:
         "noise_share": 0.03,
         "head_dim": None,
         "attention": "spherical",
-        "n_groups": 0,
         "backend": "auto",
         "generator": torch.Generator().manual_seed(1),
     }
@@ -265,7 +276,7 @@ def loss(view: View, x: Tensor, z: Tensor, noise: float | None = None) -> float:
     """What training minimises in this view, by default with the noise of its share."""
     noise = view.noise if noise is None else noise
     with torch.no_grad():
-        rebuilt = view(x, z)
+        rebuilt = view(view.values(x, z))
         return float(((rebuilt.prediction - z).square().mean(0) + noise**2 * rebuilt.squared_weight).mean())
 
 
@@ -289,7 +300,7 @@ def test_the_start_is_near_the_optimum(zeros: bool, within: float, keys: Tensor,
     weights, optimum = ridge(view, x, z)
     zero = float(z.square().mean())
     random = loss(view, x, z)
-    view.start(x, z, view.noise)
+    view.start(view.values(x, z), z, view.noise)
     started = loss(view, x, z)
     assert random > 0.95 * zero  # no better than no weights at all
     assert optimum - 1e-4 < started < optimum + within * (zero - optimum)
@@ -303,7 +314,7 @@ def test_the_start_needs_no_noise(noise: float) -> None:
     x, z = correlated()
     view = fresh(x, torch.arange(30))
     optimum = ridge(view, x, z, noise=max(noise, 1e-3))[1]
-    view.start(x, z, noise)
+    view.start(view.values(x, z), z, noise)
     assert loss(view, x, z, noise=noise) < optimum + 0.01 * (1 - optimum)
 
 
@@ -314,7 +325,7 @@ def test_a_start_of_lower_rank_keeps_the_leading_components() -> None:
     reached = []
     for head_dim in (2, 8, 30):
         view = fresh(x, keys, head_dim=head_dim)
-        view.start(x, z, view.noise)
+        view.start(view.values(x, z), z, view.noise)
         optimum = ridge(view, x, z)[1]
         reached.append((1 - loss(view, x, z)) / (1 - optimum))
     assert reached[0] < 0.8
@@ -328,7 +339,7 @@ def test_the_start_is_that_of_the_noise_given() -> None:
     lengths = []
     for noise in (0.1, 1.0, 10.0):
         view = fresh(x, torch.arange(30))
-        view.start(x, z, noise)
+        view.start(view.values(x, z), z, noise)
         lengths.append(float(view.weights().norm()))
     assert lengths[0] > 1.5 * lengths[1] > 15 * lengths[2]
 
@@ -345,7 +356,7 @@ def test_the_start_is_the_same_every_time_and_draws_no_global_random_numbers(
     for seed, view in enumerate(made):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        view.start(x, z, view.noise)
+        view.start(view.values(x, z), z, view.noise)
         assert torch.equal(torch.get_rng_state(), before)
     one, other = (view.state_dict() for view in made)
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -359,7 +370,7 @@ def test_leading_components_are_those_of_all(cells: int, monkeypatch: pytest.Mon
     for limit in (1024, 10):
         monkeypatch.setattr(views, "_EXACT_COMPONENTS", limit)
         view = fresh(x, torch.arange(30), head_dim=8)
-        view.start(x, z, view.noise)
+        view.start(view.values(x, z), z, view.noise)
         weights.append(view.weights()[0])
     assert float(weights[0].norm()) > 1
     torch.testing.assert_close(weights[1], weights[0], rtol=0, atol=2e-3)
@@ -385,10 +396,10 @@ def test_the_start_is_finite(kind: str, limit: int, monkeypatch: pytest.MonkeyPa
     view = fresh(x, torch.arange(30))
     assert kind != "few cells" or len(x) < view.head_dim
     for noise in (0.0, 0.1, view.noise):
-        view.start(x, z, noise)
+        view.start(view.values(x, z), z, noise)
         assert all(bool(parameter.isfinite().all()) for parameter in view.parameters())
         with torch.no_grad():
-            rebuilt = view(x, z)
+            rebuilt = view(view.values(x, z))
         assert bool(rebuilt.prediction.isfinite().all())
         assert bool(rebuilt.squared_weight.isfinite().all())
         # Where there is something to predict, the prediction is better than none.

@@ -36,6 +36,11 @@ def grouped() -> CheckedData:
 
 
 @pytest.fixture
+def batched() -> CheckedData:
+    return check(cells(), tf=["A", "D"], batch_key="kind")
+
+
+@pytest.fixture
 def config() -> dict[str, Any]:
     """Settings of three short epochs of the default model."""
     return settings()

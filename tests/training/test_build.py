@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import anndata
@@ -28,32 +29,59 @@ def build(config: dict[str, Any], checked: CheckedData) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("model", "kind", "context"),
+    ("model", "kind", "encoder"),
     [
-        ("regulatory", RegulatoryModel, "none"),
-        ("contextual", RegulatoryModel, "cell"),
+        ("regulatory", RegulatoryModel, None),
+        ("contextual", RegulatoryModel, GeneTransformer),
         ("transformer", GeneTransformer, None),
     ],
 )
-def test_the_model_of_each_configuration(model: str, kind: type, context: str | None, checked: CheckedData) -> None:
+def test_the_model_of_each_configuration(model: str, kind: type, encoder: type | None, checked: CheckedData) -> None:
     objective = build(settings(f"model={model}"), checked)
     assert isinstance(objective.model, kind)
-    assert getattr(objective.model, "context", None) == context
+    assert type(getattr(objective.model, "encoder", None)) is (encoder or type(None))
     assert isinstance(objective, MaskedExpressionObjective if kind is GeneTransformer else RegulatoryObjective)
     assert objective.description["genes"] == list("ABCDEF")
     assert objective.description["regulators"] == [0, 3]
-    assert objective.description["groups"] is None
+    assert objective.description["batches"] is None
     assert objective.description["model"]["name"] == model
     assert objective.description["note"] == 1
 
 
-def test_groups_give_the_model_its_context(grouped: CheckedData) -> None:
-    objective = build(settings(), grouped)
-    assert objective.model.context == "group"
-    assert [objective.model.view(name).group_context.shape[0] for name in objective.model.views] == [2, 2]
-    assert objective.description["groups"] == ["x", "y"]
-    with pytest.raises(InputError, match="context=none makes one map for all cells"):
-        build(settings("model.context=none"), grouped)
+def test_groups_do_not_change_what_is_trained(grouped: CheckedData, checked: CheckedData) -> None:
+    """One fit over all cells; a group's departure from it is computed when the network is read out."""
+    with_groups, without = (build(settings(), data) for data in (grouped, checked))
+    one, other = with_groups.model.state_dict(), without.model.state_dict()
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert with_groups.description == without.description
+
+
+def test_batches_give_the_model_its_intercepts(batched: CheckedData) -> None:
+    objective = build(settings(), batched)
+    model = objective.model
+    x = np.asarray(batched.x)
+    assert objective.description["batches"] == ["x", "y"]
+    for code, name in enumerate(batched.batches.categories):
+        own = x[batched.batches == name]
+        np.testing.assert_allclose(model.batch_mean[code], own.mean(0), rtol=1e-5)
+        np.testing.assert_allclose(model.batch_detection[code], (own > 0).mean(0), rtol=1e-5)
+    z = model.standardise(torch.from_numpy(x), torch.from_numpy(batched.batch_codes))
+    np.testing.assert_allclose(z.std(0, correction=0), 1, rtol=1e-4)
+
+
+def test_the_start_measures_cells_from_their_batches(batched: CheckedData) -> None:
+    """A gene shifted by a constant in one batch starts where it would have without the shift."""
+    x = np.asarray(batched.x).copy()
+    x[batched.batches == "y"] += 3.0 * np.arange(6, dtype=np.float32)
+    one, other = (build(settings(), data).model for data in (batched, replace(batched, x=x)))
+    for name in one.views:
+        torch.testing.assert_close(one.weights(name), other.weights(name), rtol=0, atol=1e-4)
+
+
+def test_a_transformer_refuses_batches(batched: CheckedData) -> None:
+    with pytest.raises(InputError, match="batch_key is an intercept of the regulatory model's; model=transformer"):
+        build(settings("model=transformer"), batched)
 
 
 def test_the_model_standardises_by_the_data(checked: CheckedData) -> None:
@@ -104,21 +132,22 @@ def test_the_start_takes_a_bounded_number_of_training_cells() -> None:
     data = {seed: build_data(training, checked, seed) for seed in (0, 1)}
     assert len(data[0].train_cells) == 4800
     taken = starting_cells(data[0], 0)
-    assert taken.shape == (4096, 3)
+    assert taken["x"].shape == (4096, 3)
     # Each a training cell, none twice; the first gene tells cells apart.
     all_cells = np.asarray(checked.x)[:, 0]
     assert len(np.unique(all_cells)) == 6000
     positions = {value: position for position, value in enumerate(all_cells.tolist())}
-    found = [positions[value] for value in taken[:, 0].tolist()]
+    found = [positions[value] for value in taken["x"][:, 0].tolist()]
     assert len(set(found)) == 4096
     assert set(found) <= set(data[0].train_cells.tolist())
-    assert torch.equal(starting_cells(data[0], 0), taken)
-    assert not torch.equal(starting_cells(data[0], 1), taken)
+    np.testing.assert_array_equal(np.asarray(checked.x)[taken["cell"]], taken["x"])
+    assert torch.equal(starting_cells(data[0], 0)["x"], taken["x"])
+    assert not torch.equal(starting_cells(data[0], 1)["x"], taken["x"])
 
 
 def test_the_start_takes_all_of_fewer_cells(checked: CheckedData) -> None:
     data = build_data(settings("training.validation_fraction=0.4")["training"], checked, 0)
-    np.testing.assert_array_equal(starting_cells(data, 0), np.asarray(checked.x)[data.train_cells])
+    np.testing.assert_array_equal(starting_cells(data, 0)["x"], np.asarray(checked.x)[data.train_cells])
 
 
 @pytest.mark.parametrize("attention", ["spherical", "softmax", "unnormalised"])
@@ -176,9 +205,18 @@ def test_every_parameter_that_asks_for_a_gradient_gets_one(overrides: tuple[str,
     assert not waiting
 
 
-@pytest.mark.parametrize("model", ["regulatory", "contextual", "transformer"])
-def test_rebuild_gives_the_model_back(model: str, grouped: CheckedData) -> None:
-    objective = build(settings(f"model={model}"), grouped)
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        ("regulatory", "checked"),
+        ("regulatory", "batched"),
+        ("contextual", "checked"),
+        ("contextual", "batched"),
+        ("transformer", "checked"),
+    ],
+)
+def test_rebuild_gives_the_model_back(model: str, data: str, request: pytest.FixtureRequest) -> None:
+    objective = build(settings(f"model={model}"), request.getfixturevalue(data))
     with torch.no_grad():
         for parameter in objective.parameters():
             parameter += torch.rand(parameter.shape, generator=torch.Generator().manual_seed(5))

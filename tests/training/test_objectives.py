@@ -13,7 +13,7 @@ from grn.models import GeneTransformer, RegulatoryModel
 from grn.training.objectives import MaskedExpressionObjective, Objective, RegulatoryObjective, random_mask
 
 SGD = partial(torch.optim.SGD, lr=0.1)
-GROUP = torch.arange(10) % 2
+BATCH = torch.arange(10) % 2
 
 
 def expression(*, always: bool = False) -> Tensor:
@@ -39,7 +39,9 @@ def encoder(genes: int = 5) -> GeneTransformer:
 VIEWS = ("regulators", "genes")
 
 
-def regulatory(context: Any = "none", *, always: bool = False, views: tuple[str, ...] = VIEWS) -> RegulatoryModel:
+def regulatory(
+    per_cell: bool = False, *, always: bool = False, views: tuple[str, ...] = VIEWS, batched: bool = False
+) -> RegulatoryModel:
     x = expression(always=always)
     model = RegulatoryModel(
         5,
@@ -50,19 +52,17 @@ def regulatory(context: Any = "none", *, always: bool = False, views: tuple[str,
         views=dict.fromkeys(views, 0.1),
         head_dim=3,
         attention="spherical",
-        context=context,
-        n_groups=2,
         backend="auto",
         seed=0,
-        encoder=encoder() if context == "cell" else None,
+        encoder=encoder() if per_cell else None,
+        batch_mean=torch.stack([x[code == BATCH].mean(0) for code in range(2)]) if batched else None,
+        batch_detection=torch.stack([(x[code == BATCH] > 0).float().mean(0) for code in range(2)]) if batched else None,
     )
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for name in views:
             model.view(name).gain += 3  # weights large enough that the penalty matters
-            if context == "group":
-                model.view(name).group_context.copy_(torch.randn(2, 3, generator=generator))
-            if context == "cell":
+            if per_cell:
                 model.to_context[name].weight.copy_(torch.randn(3, 8, generator=generator))
     return model
 
@@ -74,24 +74,25 @@ def objective_of(model: RegulatoryModel, noise: float = 0.1, **settings: Any) ->
 
 @pytest.mark.parametrize("name", VIEWS)
 @pytest.mark.parametrize("always", [True, False], ids=["always detected", "or not"])
-@pytest.mark.parametrize("context", ["none", "group"])
+@pytest.mark.parametrize("batched", [False, True], ids=["one batch", "batches"])
 def test_the_loss_is_the_average_over_input_noise(
-    context: str, always: bool, name: str, monkeypatch: pytest.MonkeyPatch
+    batched: bool, always: bool, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sampled: noise on every value channel, the truth without noise. No key is its own target, so that none leaks."""
     noise, draws = 0.7, 4000
-    model, x = regulatory(context, always=always, views=(name,)), expression(always=always)
-    view = model.view(name)
+    model, x = regulatory(always=always, views=(name,), batched=batched), expression(always=always)
+    view, batch = model.view(name), {"x": x, "batch": BATCH}
     with torch.no_grad():
-        found = float(objective_of(model, noise).loss({"x": x, "group": GROUP}, seed=0))
-        without = float(objective_of(model, 0.0).loss({"x": x, "group": GROUP}, seed=0))
-        clean, generator = view.values(x, model.standardise(x)), torch.Generator().manual_seed(3)
-        many, groups = x.repeat(2 * draws, 1), GROUP.repeat(2 * draws)
+        found = float(objective_of(model, noise).loss(batch, seed=0))
+        without = float(objective_of(model, 0.0).loss(batch, seed=0))
+        clean, generator = model.values(name, x, BATCH), torch.Generator().manual_seed(3)
+        many, batches = x.repeat(2 * draws, 1), BATCH.repeat(2 * draws)
         drawn = noise * torch.randn(len(clean), 10 * draws, generator=generator)
         # Every draw with its opposite: what is linear in the noise averages out.
         noisy = clean.repeat(1, 2 * draws) + torch.cat([drawn, -drawn], 1)
         monkeypatch.setattr(view, "values", lambda *_: noisy)
-        sampled = float((model(many, groups)[name].prediction - model.standardise(many)).square().mean())
+        predicted = model(many, batch=batches)[name].prediction
+        sampled = float((predicted - model.standardise(many, batches)).square().mean())
     # The standard error of 40,000 pairs is below 0.7 % of the penalty.
     assert found - without > 0.2
     assert sampled - without == pytest.approx(found - without, rel=0.02)
@@ -106,9 +107,9 @@ def test_the_loss_is_error_plus_penalty_over_the_views() -> None:
             error = (rebuilt.prediction - model.standardise(x)).square().mean()
             expected += float(error + noise[name] ** 2 * rebuilt.squared_weight.mean())
         objective = RegulatoryObjective(model, SGD, steps=1, noise=noise)
-        assert float(objective.loss({"x": x, "group": GROUP}, seed=0)) == pytest.approx(expected, rel=1e-5)
+        assert float(objective.loss({"x": x, "batch": BATCH}, seed=0)) == pytest.approx(expected, rel=1e-5)
         exchanged = RegulatoryObjective(model, SGD, steps=1, noise={"regulators": 2.0, "genes": 0.3})
-        assert float(exchanged.loss({"x": x, "group": GROUP}, seed=0)) != pytest.approx(expected, rel=1e-2)
+        assert float(exchanged.loss({"x": x, "batch": BATCH}, seed=0)) != pytest.approx(expected, rel=1e-2)
 
 
 def test_noise_that_cannot_be() -> None:
@@ -116,50 +117,41 @@ def test_noise_that_cannot_be() -> None:
         RegulatoryObjective(regulatory(), SGD, steps=1, noise={"regulators": 0.3, "genes": -1.0})
 
 
-def test_groups_reach_the_model() -> None:
-    objective, x = objective_of(regulatory("group")), expression()
-    losses = [float(objective.loss({"x": x, "group": group}, seed=0).detach()) for group in (GROUP, 1 - GROUP)]
-    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+def test_batches_reach_the_model() -> None:
+    """A batch of its own for a gene's constant shift: the loss is as without the shift."""
+    x, model = expression(always=True), regulatory(always=True, batched=True)
+    loss = float(objective_of(model).loss({"x": x, "batch": BATCH}, seed=0).detach())
+    assert float(objective_of(model).loss({"x": x, "batch": 1 - BATCH}, seed=0).detach()) != pytest.approx(
+        loss, rel=1e-3
+    )
+    shift = torch.tensor([0.0, 2.0])[BATCH].unsqueeze(1) * torch.arange(5)
+    model.batch_mean[1] += 2.0 * torch.arange(5)
+    moved = objective_of(model).loss({"x": x + shift, "batch": BATCH}, seed=0).detach()
+    assert float(moved) == pytest.approx(loss, rel=1e-4)
 
 
-@pytest.mark.parametrize("context", ["none", "group", "cell"])
-def test_group_contexts_alone_have_a_faster_pace(context: str) -> None:
-    objective = objective_of(regulatory(context))
-    configured = objective.configure_optimizers()
-    names = {id(value): name for name, value in objective.named_parameters()}
-    paces = {
-        names[id(value)]: group["initial_lr"] / 0.1  # of SGD above
-        for group in configured["optimizer"].param_groups
-        for value in group["params"]
-    }
-    assert paces.keys() == set(names.values())  # each once: the optimiser refuses a parameter given twice
-    fast = {name for name, pace in paces.items() if pace == pytest.approx(10)}
-    expected = {f"model.views.{name}.group_context" for name in VIEWS} if context == "group" else set()
-    assert fast == expected
-    assert all(pace == pytest.approx(1) for name, pace in paces.items() if name not in fast)
-    # Both fall along one cosine; `pace` is no setting of the optimiser and is gone.
-    assert all("pace" not in group for group in configured["optimizer"].param_groups)
-
-
-def test_other_objectives_have_one_pace() -> None:
-    objective = MaskedExpressionObjective(encoder(), SGD, steps=1, hidden_fraction=0.5)
+@pytest.mark.parametrize("per_cell", [False, True], ids=["one map", "a map for each cell"])
+def test_every_parameter_has_the_learning_rate_of_the_optimiser(per_cell: bool) -> None:
+    objective = objective_of(regulatory(per_cell))
     groups = objective.configure_optimizers()["optimizer"].param_groups
     assert [group["initial_lr"] for group in groups] == [0.1]
+    names = {id(value): name for name, value in objective.named_parameters()}
+    assert {names[id(value)] for value in groups[0]["params"]} == set(names.values())
 
 
 def test_with_a_context_of_each_cell_only_hidden_genes_are_scored(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, x = regulatory("cell"), expression()
+    model, x = regulatory(per_cell=True), expression()
     objective = objective_of(model, 0.0, hidden_fraction=0.4)
     seen: list[Tensor] = []
     forward = model.encoder.forward
     monkeypatch.setattr(model.encoder, "forward", lambda x, hidden=None: seen.append(hidden) or forward(x, hidden))
-    batch = {"x": x, "group": GROUP, "cell": torch.arange(len(x))}
+    batch = {"x": x, "batch": BATCH, "cell": torch.arange(len(x))}
     loss = objective.loss(batch, seed=5).detach()
     hidden = seen[0]
     assert 0.2 < float(hidden.float().mean()) < 0.6
     with torch.no_grad():
         expected = torch.zeros(())
-        for rebuilt in model(x, GROUP, hidden).values():
+        for rebuilt in model(x, hidden).values():
             squared = (rebuilt.prediction - model.standardise(x)).square()
             expected += torch.stack([squared[hidden[:, gene], gene].mean() for gene in range(5)]).mean()
     torch.testing.assert_close(loss, expected)
