@@ -6,15 +6,18 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from grn.models import GeneTransformer, RegulatoryModel, effect
 from grn.models.readout import mean_at_one_size, read_out
+from grn.network.contexts import GroupDepartures
 from grn.network.network import GeneNetwork
 from grn.prior import Prior
 
 Batch = dict[str, Tensor]
+_CELLS_AT_ONCE = 64  # queries are as many as genes in each
 
 
 def extract(
@@ -26,6 +29,7 @@ def extract(
     groups: list[str] | None,
     readout: Literal["auto", "effect", "sphere"],
     params: dict[str, Any],
+    departures: GroupDepartures | None = None,
     dynamics: np.ndarray | None = None,
     prior: Prior | None = None,
 ) -> GeneNetwork:
@@ -50,6 +54,8 @@ def extract(
         "auto" is "sphere".
     params
         How the network was made; kept with it.
+    departures
+        How the groups' effects depart from the common ones, of a model with one map for all cells.
     dynamics
         Map (regulators, genes) of `grn.dynamics`; the network is then the mean of it and the model's map at one size.
     prior
@@ -60,23 +66,12 @@ def extract(
     GeneNetwork
         Signed weights of all regulators for all genes.
     """
-    model = model.cpu().eval()
     readout = "sphere" if readout == "auto" else readout
-    if isinstance(model, GeneTransformer):
-        maps = _transformer_map(model, batches, groups)
-        maps.diagonal(dim1=1, dim2=2).zero_()  # a gene's attention to itself is no edge
-        found = read_out(maps[:, :, regulators], readout)
-    elif readout == "effect":
-        view = next(iter(model.views))
-        found = _effects(model, view, batches, groups)[:, :, _columns(model, view)]
-    else:
-        # The norm is taken over all keys of a view, also those that are no regulators.
-        views = {name: read_out(_effects(model, name, batches, groups), readout) for name in model.views}
-        found = torch.stack([effects[:, :, _columns(model, name)] for name, effects in views.items()]).mean(0)
+    weights = weights_of(model, batches, regulators, groups, readout, departures)
     if dynamics is not None:
+        found = torch.from_numpy(weights)
         size = found.square().mean().sqrt()  # weights keep the size that they have without it
-        found = mean_at_one_size([found, torch.from_numpy(dynamics).to(found).T[None] * size])
-    weights = found.transpose(1, 2).float().numpy()  # (groups, regulators, genes)
+        weights = mean_at_one_size([found, torch.from_numpy(dynamics).to(found)[None] * size]).numpy()
     names = [genes[position] for position in regulators]
     by_group: np.ndarray | dict[str, np.ndarray]
     by_group = weights[0] if groups is None else dict(zip(groups, weights, strict=True))
@@ -86,6 +81,83 @@ def extract(
     return GeneNetwork.from_matrix(by_group, names, genes, params=params)
 
 
+def attention_of_cells(
+    model: RegulatoryModel | GeneTransformer, batches: Iterable[Batch], cells: pd.Index, regulators: list[str]
+) -> pd.DataFrame | None:
+    """Attention that every regulator gets in every cell, of a model with a map for each cell; None for others.
+
+    The root of the summed squared attention that all genes pay to it, float32 (cells, regulators), from the factorised
+    attention: no cell's map is formed.
+
+    Parameters
+    ----------
+    model
+        Trained.
+    batches
+        All cells in the order of `cells`.
+    cells, regulators
+        Names.
+    """
+    if not isinstance(model, RegulatoryModel) or model.encoder is None or "regulators" not in model.views:
+        return None
+    view = model.cpu().eval().view("regulators")
+    if view.attention != "spherical":
+        return None
+    with torch.no_grad():
+        parts = [
+            view.strengths(model.contexts(x)["regulators"])
+            for batch in batches
+            for x in batch["x"].split(_CELLS_AT_ONCE)
+        ]
+    return pd.DataFrame(torch.cat(parts).float().numpy(), index=cells, columns=regulators)
+
+
+def weights_of(
+    model: RegulatoryModel | GeneTransformer,
+    batches: Iterable[Batch],
+    regulators: list[int],
+    groups: list[str] | None,
+    readout: str,
+    departures: GroupDepartures | None = None,
+) -> np.ndarray:
+    """Signed weights (groups, regulators, genes), float32; arguments as of `extract`. One group for groups=None."""
+    model = model.cpu().eval()
+    if isinstance(model, GeneTransformer):
+        maps = _transformer_map(model, batches, groups)
+        maps.diagonal(dim1=1, dim2=2).zero_()  # a gene's attention to itself is no edge
+        found = read_out(maps[:, :, regulators], readout)
+    else:
+        # The norm is taken over all keys of a view, also those that are no regulators.
+        names = list(model.views)[:1] if readout == "effect" else list(model.views)
+        found = torch.stack([_view(model, name, batches, groups, readout, departures) for name in names]).mean(0)
+    return found.transpose(1, 2).float().numpy()
+
+
+def _view(
+    model: RegulatoryModel,
+    view: str,
+    batches: Iterable[Batch],
+    groups: list[str] | None,
+    readout: str,
+    departures: GroupDepartures | None,
+) -> Tensor:
+    """Weights of the regulators in one view, (groups, genes, regulators)."""
+    effects, columns = _effects(model, view, batches, groups), _columns(model, view)
+    if groups is None or model.encoder is not None:
+        return read_out(effects, readout)[:, :, columns]
+    if departures is None:
+        return read_out(effects, readout)[:, :, columns].expand(len(groups), -1, -1)
+    # Noise in the view shrinks its effects; departures of whole slopes are brought to the same size.
+    slopes = departures.slopes.T
+    scale = (effects[0][:, columns] * slopes).sum() / slopes.square().sum().clamp(min=1e-30)
+    parts = []
+    for apart in departures.by_group:  # one group at a time: a view of all genes is genes x genes
+        moved = effects.clone()
+        moved[0][:, columns] += scale * apart.T
+        parts.append(read_out(moved, readout)[0][:, columns])
+    return torch.stack(parts)
+
+
 def _columns(model: RegulatoryModel, view: str) -> Tensor | slice:
     """Where among a view's keys the regulators are."""
     return slice(None) if view == "regulators" else model.regulators
@@ -93,7 +165,7 @@ def _columns(model: RegulatoryModel, view: str) -> Tensor | slice:
 
 def _effects(model: RegulatoryModel, view: str, batches: Iterable[Batch], groups: list[str] | None) -> Tensor:
     """Signed effects of a view's keys, (groups, genes, keys)."""
-    if model.context == "cell":
+    if model.encoder is not None:
         weights = _mean_over_cells(
             ((model.weights(view, batch["x"], group), group) for batch, group in _with_groups(batches, groups)), groups
         )
@@ -111,7 +183,7 @@ def _channel_covariance(model: RegulatoryModel, view: str, batches: Iterable[Bat
     shape = (module.channels, len(module.keys))
     total, products, cells = torch.zeros(shape, dtype=torch.float64), torch.zeros((), dtype=torch.float64), 0
     for batch in batches:
-        values = module.values(batch["x"], model.standardise(batch["x"])).double().unflatten(0, shape)
+        values = model.values(view, batch["x"], batch.get("batch")).double().unflatten(0, shape)
         total = total + values.sum(-1)
         products = products + torch.einsum("cjb,djb->jcd", values, values)
         cells += values.shape[-1]

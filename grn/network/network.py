@@ -258,6 +258,12 @@ class GeneNetwork:
             raise InputError(f"fdr={fdr} needs q-values, and the edges of this network have none. {HOW_TO_TEST}")
         return replace(self, edges=self.edges[self.edges["qvalue"] <= np.float32(fdr)].reset_index(drop=True))
 
+    def chosen(self, *, fdr: float | None = None, per_target: int | None = None, top: int | None = None) -> GeneNetwork:
+        """What is left after :meth:`significant`, :meth:`per_target` and :meth:`top`, in this order; None skips one."""
+        network = self if fdr is None else self.significant(fdr)
+        network = network if per_target is None else network.per_target(per_target)
+        return network if top is None else network.top(top)
+
     def regulator_table(self, top: int = 1000) -> pd.DataFrame:
         """The regulators, strongest first.
 
@@ -297,8 +303,8 @@ class GeneNetwork:
         path
             The file.
         format
-            parquet (keeps everything), tsv, csv, graphml, h5ad, sif or gmt; by default chosen by the ending
-            of `path`. See docs/formats.md for what each of them keeps.
+            One of `grn.network.formats.FORMATS`, such as parquet (keeps everything), tsv, graphml, h5ad, scenic or
+            cytoscape; by default chosen by the ending of `path`. See docs/formats.md for what each of them keeps.
 
         Raises
         ------

@@ -12,6 +12,7 @@ from torch.nn.functional import softplus
 from grn.models import GeneTransformer, RegulatoryModel, effect
 from grn.models.readout import SPHERE_FLOOR, mean_at_one_size, read_out
 from grn.network import GeneNetwork
+from grn.network.contexts import GroupDepartures
 from grn.network.extract import extract
 
 GENES = ["A", "B", "C", "D", "E"]
@@ -30,7 +31,7 @@ def batches(x: Tensor, group: Tensor | None = None, sizes: tuple[int, ...] = (30
     return [{"x": one, "group": of, "cell": torch.arange(len(one))} for one, of in parts]
 
 
-def model(channels: int, context: Any = "none", views: tuple[str, ...] = ("regulators",), **changes: Any) -> Any:
+def model(channels: int, views: tuple[str, ...] = ("regulators",), **changes: Any) -> Any:
     x = expression()
     detection = (x > 0).float().mean(0) if channels == 2 else torch.ones(5)
     return RegulatoryModel(
@@ -41,10 +42,9 @@ def model(channels: int, context: Any = "none", views: tuple[str, ...] = ("regul
         detection=detection,
         views=dict.fromkeys(views, 0.1),
         attention="spherical",
-        context=context,
         backend="auto",
         seed=0,
-        **{"head_dim": None, "n_groups": 2, **changes},
+        **{"head_dim": None, **changes},
     )
 
 
@@ -162,12 +162,93 @@ def test_two_views_are_one_network() -> None:
     np.testing.assert_allclose(plain, own[:, 0].T, rtol=1e-3, atol=1e-5)
 
 
-def test_the_floor_is_that_of_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A group of weaker effects has a floor as much lower: its rows come out the same."""
-    made, wanted = model(1, "group"), wanted_weights(1)
-    monkeypatch.setattr(made, "weights", lambda view: torch.stack([wanted, 0.1 * wanted]))
-    network = extracted(made, batches(expression()), groups=["strong", "weak"], readout="sphere")
-    np.testing.assert_allclose(read(network, "weak"), read(network, "strong"), rtol=1e-4)
+def departures(slopes: Tensor, *by_group: Tensor) -> GroupDepartures:
+    """Of slopes and departures given as effects, (genes, keys)."""
+    return GroupDepartures(slopes.T, torch.stack([one.T for one in by_group]))
+
+
+def two_groups(x: Tensor) -> list[dict[str, Tensor]]:
+    return batches(x, torch.arange(30) % 2)
+
+
+GROUPS = ["CD4/CD8", "B"]
+
+
+def test_departures_are_added_to_the_common_effects() -> None:
+    """At the size of the view's effects: noise in the view had shrunk them, here to a half."""
+    wanted = wanted_weights(1)
+    effects, apart = wanted[:, 0], torch.zeros(5, 2)
+    apart[0, 1], apart[4, 0] = 0.3, -0.2
+    network = extracted(
+        with_weights(1, wanted),
+        two_groups(expression()),
+        groups=GROUPS,
+        departures=departures(2 * effects, apart, torch.zeros(5, 2)),
+    )
+    np.testing.assert_allclose(read(network, "B"), effects.T, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(read(network, "CD4/CD8"), (effects + apart / 2).T, rtol=1e-3, atol=1e-5)
+    assert set(network.edges.group) == set(GROUPS)
+
+
+def test_departures_come_before_the_sphere() -> None:
+    """Of each view by its own keys; the norm and its floor are those of the group."""
+    made = model(1, views=("genes", "regulators"))
+    own, of_all = wanted_weights(1), weights_of_all()
+    give_weights(made, "regulators", own)
+    give_weights(made, "genes", of_all)
+    slopes = own[:, 0]
+    apart = torch.zeros(5, 2)
+    apart[2, 1] = 0.4
+    network = extracted(
+        made,
+        two_groups(expression()),
+        groups=GROUPS,
+        readout="sphere",
+        departures=departures(slopes, apart, torch.zeros(5, 2)),
+    )
+    view = of_all[:, 0]
+    scale = float((view[:, REGULATORS] * slopes).sum() / slopes.square().sum())
+    moved = view.clone()
+    moved[:, REGULATORS] += scale * apart
+    expected = (over_norms((slopes + apart).numpy()) + over_norms(moved.numpy())[:, REGULATORS]) / 2
+    np.testing.assert_allclose(read(network, "CD4/CD8"), expected.T, rtol=1e-3, atol=1e-5)
+    common = (over_norms(slopes.numpy()) + over_norms(view.numpy())[:, REGULATORS]) / 2
+    np.testing.assert_allclose(read(network, "B"), common.T, rtol=1e-3, atol=1e-5)
+
+
+def test_groups_without_departures_have_equal_networks() -> None:
+    made, x = with_weights(2, wanted_weights(2)), expression()
+    whole = extracted(made, batches(x), readout="sphere")
+    network = extracted(made, two_groups(x), groups=GROUPS, readout="sphere")
+    for name in GROUPS:
+        np.testing.assert_array_equal(read(network, name), read(whole))
+
+
+def test_without_groups_departures_are_of_no_use() -> None:
+    made, x, wanted = with_weights(1, wanted_weights(1)), expression(), wanted_weights(1)[:, 0]
+    found = extracted(made, batches(x), departures=departures(wanted, wanted, -wanted))
+    np.testing.assert_array_equal(read(found), read(extracted(made, batches(x))))
+
+
+def test_effects_are_measured_from_the_cells_batches() -> None:
+    """With two channels the covariance of levels and detection counts, within batches."""
+    code = torch.arange(30) % 2
+    x = expression()
+    x = x + torch.tensor([0.0, 4.0])[code].unsqueeze(1) * (x > 0)
+    parts = [x[code == one] for one in range(2)]
+    known = {
+        "batch_mean": torch.stack([part.mean(0) for part in parts]),
+        "batch_detection": torch.stack([(part > 0).float().mean(0) for part in parts]),
+    }
+    made = model(2, **known)
+    give_weights(made, "regulators", wanted_weights(2))
+    given = [{**one, "batch": code} for one in batches(x)]
+    values = made.values("regulators", x, code).double().unflatten(0, (2, 2))
+    blocks = torch.einsum("cjb,djb->jcd", values, values) / 30
+    expected = effect(made.weights("regulators"), blocks)[0]
+    np.testing.assert_allclose(read(extracted(made, given)), expected.T, rtol=1e-3, atol=1e-5)
+    plain = with_weights(2, wanted_weights(2))
+    assert not np.allclose(read(extracted(plain, given)), expected.T, atol=0.05)
 
 
 def views_of(*sizes: float) -> list[Tensor]:
@@ -210,21 +291,6 @@ def test_a_view_of_zeros_is_harmless() -> None:
     assert not read_out(zeros, "sphere").any()
 
 
-def test_groups_of_the_model_become_groups_of_the_network() -> None:
-    made = model(2, "group")
-    with torch.no_grad():
-        made.view("regulators").group_context.copy_(torch.randn(2, 4, generator=torch.Generator().manual_seed(2)))
-    x = expression()
-    network = extracted(made, batches(x, torch.arange(30) % 2), groups=["CD4/CD8", "B"])
-    values = made.view("regulators").values(x, made.standardise(x)).double().unflatten(0, (2, 2))
-    blocks = torch.einsum("cjb,djb->jcd", values, values) / 30
-    for position, name in enumerate(["CD4/CD8", "B"]):
-        expected = effect(made.weights("regulators")[position], blocks)
-        np.testing.assert_allclose(read(network, name), expected.T, rtol=1e-3, atol=1e-6)
-    assert not np.allclose(read(network, "B"), read(network, "CD4/CD8"), atol=1e-3)
-    assert set(network.edges.group) == {"CD4/CD8", "B"}
-
-
 def encoder() -> GeneTransformer:
     x = expression()
     return GeneTransformer(
@@ -241,7 +307,7 @@ def encoder() -> GeneTransformer:
 
 
 def contextual() -> RegulatoryModel:
-    made = model(2, "cell", views=("regulators", "genes"), encoder=encoder())
+    made = model(2, views=("regulators", "genes"), encoder=encoder())
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for layer in made.to_context.values():

@@ -45,8 +45,6 @@ def closed_form(x: np.ndarray, regulators: np.ndarray, *, seed: int = 0) -> np.n
         views={"regulators": 1.0},
         head_dim=1,
         attention="spherical",
-        context="none",
-        n_groups=1,
         backend="reference",
         seed=0,
     )

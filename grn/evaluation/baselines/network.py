@@ -10,6 +10,7 @@ import torch
 from grn._errors import InputError
 from grn._log import logger
 from grn.data.check import MIN_CELLS, CheckedData
+from grn.data.statistics import gene_statistics
 from grn.evaluation.baselines.baseline import Baseline
 from grn.models.readout import read_out
 from grn.network.network import GeneNetwork
@@ -51,16 +52,12 @@ def baseline_network(
     if seed and not method.seeded:
         logger.info("%s draws no random numbers: its result is the same for every seed", method.name)
     readout = "effect" if readout == "auto" else readout
-    x = checked.x if isinstance(checked.x, np.ndarray) else checked.x.toarray()
-    scores: np.ndarray | dict[str, np.ndarray]
-    if checked.groups is None:
-        scores = _scores(method, x, checked.regulators, seed, readout)
-    else:
+    if checked.groups is not None:
         _refuse_small(checked)
-        scores = {
-            str(name): _scores(method, x[checked.groups == name], checked.regulators, seed, readout)
-            for name in checked.groups.categories
-        }
+    found = method_weights(method, checked, seed=seed, readout=readout)
+    scores: np.ndarray | dict[str, np.ndarray] = found[0]
+    if checked.groups is not None:
+        scores = {str(name): one for name, one in zip(checked.groups.categories, found, strict=True)}
     genes = [str(name) for name in checked.genes]
     params = {**params, "method": method.name, "signed": method.signed, "seed": seed, "readout": readout}
     if prior is not None:
@@ -68,7 +65,24 @@ def baseline_network(
     return GeneNetwork.from_matrix(scores, checked.tf_names, genes, params=params, signed=method.signed)
 
 
+def method_weights(method: Baseline, checked: CheckedData, *, seed: int, readout: str) -> np.ndarray:
+    """Scores of a method, (groups, regulators, genes); each group's from its own cells, one group without groups.
+
+    Where the data have batches, every gene is measured from its mean in the cell's batch. Arguments as of
+    `baseline_network`.
+    """
+    x = checked.x if isinstance(checked.x, np.ndarray) else checked.x.toarray()
+    if checked.batch_codes is not None:
+        statistics = gene_statistics(x, checked.batch_codes)
+        if statistics.batch_mean is None:
+            raise RuntimeError("Statistics by batch have means by batch.")
+        x = x - statistics.batch_mean[checked.batch_codes] + statistics.mean
+    parts = [x] if checked.groups is None else [x[checked.groups == name] for name in checked.groups.categories]
+    return np.stack([_scores(method, part, checked.regulators, seed, readout) for part in parts])
+
+
 def _scores(method: Baseline, x: np.ndarray, regulators: np.ndarray, seed: int, readout: str) -> np.ndarray:
+    readout = "effect" if readout == "auto" else readout
     scores = torch.from_numpy(method.score(x, regulators, seed=seed))
     return read_out(scores.T[None], readout)[0].T.numpy()
 

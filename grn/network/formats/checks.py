@@ -1,13 +1,17 @@
-"""Refusals that several formats share."""
+"""Refusals and small things that several formats share."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grn._errors import InputError
+from grn._log import logger
+from grn.network.table import EVIDENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pandas as pd
 
     from grn.network.network import GeneNetwork
 
@@ -22,9 +26,36 @@ def refuse_groups(network: GeneNetwork, name: str) -> None:
         )
 
 
+def refuse_many(network: GeneNetwork, name: str, limit: int) -> None:
+    """Refuse more edges than programs that draw graphs can hold."""
+    if len(network) > limit:
+        raise InputError(
+            f"{name} is for at most {limit:,} edges, and this network has {len(network):,}. Write "
+            f"fewer, e.g. network.top({limit}) or network.per_target(10), or choose parquet or tsv."
+        )
+
+
+def warn_of_signs(network: GeneNetwork, name: str) -> None:
+    """Say it where a format will take the weights of an unsigned network for activation."""
+    if not network.signed:
+        logger.warning(
+            "The network does not tell activation from repression, but %s takes every positive weight for activation.",
+            name,
+        )
+
+
 def broken(path: Path, name: str, error: Exception) -> InputError:
     """The error for a file that is damaged or of another kind than its name says."""
     return InputError(
         f"{path} cannot be read as {name}: {error} The file may be cut short or of another kind; "
         "name its kind with format=..., or write it again."
     )
+
+
+def written_numbers(edges: pd.DataFrame) -> dict[str, list[Any]]:
+    """Weight, sign and evidence as plain numbers with no more digits than they need.
+
+    Through text: float(np.float32(0.1)) would be written as 0.10000000149011612.
+    """
+    real = {name: edges[name].astype(str).astype(float).tolist() for name in ("weight", *EVIDENCE) if name in edges}
+    return {"weight": real.pop("weight"), "sign": edges["sign"].tolist(), **real}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
 from grn._errors import InputError
-from grn.network.formats.checks import broken
+from grn.network.formats.checks import broken, refuse_many, written_numbers
 from grn.network.metadata import CONVENTION, dump_params, version
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ LIMIT = 200_000
 
 
 def write(network: GeneNetwork, path: Path) -> None:
-    """Write the genes that have an edge as nodes, and the edges with weight, sign and group.
+    """Write the genes that have an edge as nodes, and the edges with all their columns.
 
     Raises
     ------
@@ -27,20 +27,14 @@ def write(network: GeneNetwork, path: Path) -> None:
     """
     import networkx as nx
 
-    if len(network) > LIMIT:
-        raise InputError(
-            f"GraphML is for at most {LIMIT:,} edges, and this network has {len(network):,}. Write "
-            f"fewer, e.g. network.top({LIMIT}) or network.per_target(10), or choose parquet or tsv."
-        )
+    refuse_many(network, "GraphML", LIMIT)
     graph: Any = nx.MultiDiGraph() if network.groups else nx.DiGraph()
     graph.graph.update(convention=CONVENTION, version=version(), params=dump_params(network.params))
     edges = network.edges
     used = network.genes[network.genes.isin(edges["source"]) | network.genes.isin(edges["target"])]
     for gene, is_tf in zip(used, used.isin(network.regulators), strict=True):
         graph.add_node(gene, is_tf=bool(is_tf))
-    # Through text: float(np.float32(0.1)) would be written as 0.10000000149011612.
-    weights = edges["weight"].astype(str).astype(float)
-    columns = {"weight": weights.tolist(), "sign": edges["sign"].tolist()}
+    columns = written_numbers(edges)
     if network.groups:
         columns["group"] = edges["group"].tolist()
     for source, target, *values in zip(edges["source"], edges["target"], *columns.values(), strict=True):

@@ -38,6 +38,9 @@ def read(path: Path) -> GeneNetwork:
     try:
         return from_anndata(adata)
     except KeyError as error:
-        raise InputError(f"{path}: {error.args[0]} With another key, use grn.get.network(adata, key=...).") from error
+        hint = "With another key, use grn.get.network(adata, key=...)."
+        if "prediction" in adata.uns:
+            hint = "A prediction for geneRNIB is read with format=genernib."
+        raise InputError(f"{path}: {error.args[0]} {hint}") from error
     finally:
         adata.file.close()

@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING
 
 from grn._errors import InputError, did_you_mean, near_misses
 from grn._files import atomic_path
-from grn.network.formats import gmt, graphml, h5ad, parquet, sif, text
+from grn.network.formats import (
+    beeline,
+    celloracle,
+    cytoscape,
+    decoupler,
+    genernib,
+    gmt,
+    graphml,
+    h5ad,
+    parquet,
+    scenic,
+    sif,
+    text,
+)
 
 if TYPE_CHECKING:
     from grn.network.network import GeneNetwork
@@ -24,6 +37,18 @@ class Format:
     purpose: str
     write: Callable[[GeneNetwork, Path], None]
     read: Callable[[Path], GeneNetwork]
+    grouped: bool = True  # whether it has a place for groups of cells
+    drawn: bool = False  # whether it is for programs that draw, and stall on many edges
+
+    @property
+    def file(self) -> str:
+        """Name of the file in the folder of a run."""
+        return f"network{self.endings[0]}"
+
+
+def _dialect(name: str, *endings: str) -> tuple[str, ...]:
+    """Endings of a tool's own table, such as .scenic.tsv; .tsv and .csv alone are ours."""
+    return tuple(f".{name}.{ending}{packed}" for ending in endings for packed in ("", ".gz"))
 
 
 FORMATS: dict[str, Format] = {
@@ -32,10 +57,18 @@ FORMATS: dict[str, Format] = {
         Format("parquet", (".parquet",), "canonical: keeps everything", parquet.write, parquet.read),
         Format("tsv", (".tsv", ".tsv.gz"), "table of edges", text.write_tsv, text.read_tsv),
         Format("csv", (".csv", ".csv.gz"), "table of edges", text.write_csv, text.read_csv),
-        Format("graphml", (".graphml",), "Gephi, Cytoscape, igraph", graphml.write, graphml.read),
+        Format("graphml", (".graphml",), "Gephi, Cytoscape, igraph", graphml.write, graphml.read, drawn=True),
         Format("h5ad", (".h5ad",), "AnnData with the network in its slots", h5ad.write, h5ad.read),
-        Format("sif", (".sif",), "Cytoscape: signs without weights", sif.write, sif.read),
-        Format("gmt", (".gmt",), "gene sets: activated and repressed targets", gmt.write, gmt.read),
+        Format("sif", (".sif",), "Cytoscape: signs without weights", sif.write, sif.read, grouped=False),
+        Format("gmt", (".gmt",), "gene sets: activated and repressed targets", gmt.write, gmt.read, grouped=False),
+        Format("cytoscape", (".cyjs",), "Cytoscape.js and Cytoscape", cytoscape.write, cytoscape.read, drawn=True),
+        Format("scenic", _dialect("scenic", "tsv", "csv"), "pySCENIC", scenic.write, scenic.read, grouped=False),
+        Format("decoupler", _dialect("decoupler", "csv"), "decoupler", decoupler.write, decoupler.read, grouped=False),
+        Format(
+            "celloracle", _dialect("celloracle", "csv"), "CellOracle", celloracle.write, celloracle.read, grouped=False
+        ),
+        Format("beeline", _dialect("beeline", "tsv"), "BEELINE", beeline.write, beeline.read, grouped=False),
+        Format("genernib", (".genernib.h5ad",), "geneRNIB", genernib.write, genernib.read, grouped=False),
     )
 }
 
@@ -48,12 +81,14 @@ def find_format(path: Path, name: str | None) -> Format:
                 f"Unknown format {name!r}; the formats are {', '.join(FORMATS)}.{did_you_mean(name, FORMATS)}"
             )
         return FORMATS[name]
-    for form in FORMATS.values():
-        if path.name.lower().endswith(form.endings):
-            return form
-    endings = [ending for form in FORMATS.values() for ending in form.endings]
+    owners = {ending: form for form in FORMATS.values() for ending in form.endings}
+    endings = list(owners)
+    # The longest: network.scenic.tsv is SCENIC's, although it ends in .tsv as well.
+    if ending := max((each for each in endings if path.name.lower().endswith(each)), key=len, default=None):
+        return owners[ending]
     raise InputError(
-        f"The ending of {path.name!r} names no format of networks; expected one of {', '.join(endings)}."
+        f"The ending of {path.name!r} names no format of networks; expected one of "
+        f"{', '.join(ending for ending in endings if not ending.endswith('.gz'))}."
         f"{did_you_mean(path.suffix, endings)} Or give format=..."
     )
 
@@ -63,7 +98,7 @@ def write_network(network: GeneNetwork, path: str | Path, format: str | None = N
     path = Path(path)
     chosen = find_format(path, format)
     if path.is_dir():
-        raise InputError(f"{path} is a folder; give the name of a file in it, such as network.{chosen.name}.")
+        raise InputError(f"{path} is a folder; give the name of a file in it, such as {chosen.file}.")
     with atomic_path(path) as temporary:
         chosen.write(network, temporary)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from grn._errors import InputError
 from grn._log import logger
 from grn.network.formats.checks import broken
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from grn.network.network import GeneNetwork
 
 # What other tools call our columns, in any letter case: arboreto and pySCENIC (TF, target, importance), BEELINE's
@@ -22,12 +25,12 @@ ALIASES = {
 
 def write_tsv(network: GeneNetwork, path: Path) -> None:
     """Write the edges with tabs between the columns."""
-    _write(network, path, "\t")
+    write_table(network.edges, path, "\t")
 
 
 def write_csv(network: GeneNetwork, path: Path) -> None:
     """Write the edges with commas between the columns."""
-    _write(network, path, ",")
+    write_table(network.edges, path, ",")
 
 
 def read_tsv(path: Path) -> GeneNetwork:
@@ -40,40 +43,57 @@ def read_csv(path: Path) -> GeneNetwork:
     return _read(path, ",")
 
 
-def _write(network: GeneNetwork, path: Path, separator: str) -> None:
+def write_table(table: pd.DataFrame, path: Path, separator: str) -> None:
+    """Write a table with a header; a missing number becomes an empty field."""
     # pyarrow writes each float32 with the fewest digits that give the same float32 back.
     import pyarrow as pa
     from pyarrow import csv
 
-    table = pa.Table.from_pandas(network.edges, preserve_index=False)
     # It quotes all names or none; quotes would be in the way of cut and grep, so they come only if needed.
     special = set(f'"\r\n{separator}')
-    odd = any(special & set(name) for name in [*network.genes, *network.groups])
+    names = {name for column in table.select_dtypes(exclude="number") for name in table[column].unique()}
+    odd = any(special & set(name) for name in names)
     options = csv.WriteOptions(include_header=False, delimiter=separator, quoting_style="needed" if odd else "none")
     with pa.output_stream(path) as stream:
-        stream.write(f"{separator.join(table.column_names)}\n".encode())
-        csv.write_csv(table, stream, options)
+        stream.write(f"{separator.join(table.columns)}\n".encode())
+        csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), stream, options)
+
+
+def read_table(path: Path, tool: str, columns: list[str], separators: str = "\t,") -> pd.DataFrame:
+    """The named columns of another tool's table, the first two as text, by whichever separator gives them.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or the file is no table.
+    """
+    for separator in separators:
+        found = _parse(path, separator, nrows=0)
+        if set(columns) <= set(found):
+            return _parse(path, separator, dtype=dict.fromkeys(columns[:2], str))[columns]
+    raise InputError(
+        f"{path} is no table of {tool}: expected the columns {', '.join(columns)} with tabs or commas between them. "
+        "Read a table of another kind with another format=..."
+    )
+
+
+def _parse(path: Path, separator: str, **options: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        # A gene may be called "NA": only the weights are numbers, and from_edges checks those.
+        return pd.read_csv(path, sep=separator, keep_default_na=False, float_precision="round_trip", **options)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
+        raise broken(path, "a table of edges", error) from error
 
 
 def _read(path: Path, separator: str) -> GeneNetwork:
-    import pandas as pd
-
     from grn.network.network import GeneNetwork
 
-    try:
-        columns = [str(name) for name in pd.read_csv(path, sep=separator, nrows=0).columns]
-        renamed = _our_names(columns)
-        names = [name for name in columns if renamed.get(name, name) in ("source", "target", "group")]
-        # A gene may be called "NA": only the weights are numbers, and from_edges checks those.
-        table = pd.read_csv(
-            path,
-            sep=separator,
-            dtype=dict.fromkeys(names, str),
-            keep_default_na=False,
-            float_precision="round_trip",
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
-        raise broken(path, "a table of edges", error) from error
+    columns = [str(name) for name in _parse(path, separator, nrows=0)]
+    renamed = _our_names(columns)
+    names = [name for name in columns if renamed.get(name, name) in ("source", "target", "group")]
+    table = _parse(path, separator, dtype=dict.fromkeys(names, str))
     if renamed:
         logger.info("%s: %s", path.name, ", ".join(f"{old} is taken as {new}" for old, new in renamed.items()))
     return GeneNetwork.from_edges(table.rename(columns=renamed))

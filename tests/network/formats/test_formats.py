@@ -1,5 +1,8 @@
 import gzip
 import stat
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import get_args
 
 import networkx as nx
 import numpy as np
@@ -7,8 +10,13 @@ import pandas as pd
 import pytest
 
 from grn._errors import InputError
+from grn.config import schema
 from grn.network import GeneNetwork
 from grn.network.formats import FORMATS, graphml
+from grn.network.formats.registry import find_format
+from grn.pipeline.results import refuse_formats
+from grn.pipeline.results import write_network as write_run
+from grn.run_folder import PRODUCTS
 
 GENES = ["SPI1", "HLA-DRA", "NA", "1", 'odd, "name"', "lonely"]
 
@@ -200,6 +208,40 @@ def test_written_files_can_be_read_by_others(network, tmp_path):
 
 def test_an_empty_network_can_be_kept(tmp_path):
     empty = GeneNetwork.from_matrix(np.zeros((1, 2)), ["A"], ["A", "B"])
-    for name in FORMATS:
-        empty.write(tmp_path / f"n.{name}")
-        assert len(GeneNetwork.read(tmp_path / f"n.{name}")) == 0
+    for form in FORMATS.values():
+        empty.write(tmp_path / form.file)
+        assert len(GeneNetwork.read(tmp_path / form.file)) == 0
+
+
+def test_every_format_has_a_file_of_its_own_in_a_run():
+    """The file of a run is found again by its ending, starts as the run folder's list says, and no two are alike."""
+    for name, form in FORMATS.items():
+        assert find_format(Path(form.file), None) is form is FORMATS[name]
+        assert fnmatch(form.file, next(pattern for pattern in PRODUCTS if "network" in pattern))
+    assert len({form.file for form in FORMATS.values()}) == len(FORMATS)
+    assert set(get_args(schema.Format)) == set(FORMATS)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_without_a_place_for_groups_say_so(name, grouped, tmp_path):
+    if FORMATS[name].grouped:
+        grouped.write(tmp_path / "n", format=name)
+        assert GeneNetwork.read(tmp_path / "n", format=name).groups == grouped.groups
+    else:
+        with pytest.raises(InputError, match=r"no place for groups, and this network has 2.*of_group\('B, naive'\)"):
+            grouped.write(tmp_path / "n", format=name)
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_run_writes_each_format_under_its_file(network, tmp_path):
+    settings = {"formats": list(FORMATS), "graphml_top": 4, "figure_top": 4}
+    write_run(network, tmp_path / "run", settings)
+    assert {form.file for form in FORMATS.values()} < {path.name for path in (tmp_path / "run").iterdir()}
+    for form in FORMATS.values():
+        assert len(GeneNetwork.read(tmp_path / "run" / form.file)) == (4 if form.drawn else len(network))
+    unfit = [name for name, form in FORMATS.items() if not form.grouped]
+    refuse_formats(unfit, grouped=False)
+    refuse_formats([name for name in FORMATS if name not in unfit], grouped=True)
+    for name in unfit:
+        with pytest.raises(InputError, match=f"network.formats names {name}, which hold one network"):
+            refuse_formats(["parquet", name], grouped=True)
