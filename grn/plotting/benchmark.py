@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from grn._errors import InputError
+from grn.plotting.style import BLUE, GRID, INK, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Told apart by fill and shape, not by colour alone.
-OURS, OTHERS, SHORTCUT = "#0072B2", "#FFFFFF", "#D55E00"
-INK = "#2B3A49"
+OURS, OTHERS, SHORTCUT = BLUE, "#FFFFFF", VERMILION
 
 
 def benchmark(families: pd.DataFrame, titles: Mapping[str, str] | None = None, *, ours: str = "regulatory") -> Axes:
@@ -91,7 +91,7 @@ def benchmark(families: pd.DataFrame, titles: Mapping[str, str] | None = None, *
         ax.set_ylim(-0.6, len(order) - 0.4)
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.grid(axis="y", color="#DDDDDD", linewidth=0.7)
+        ax.grid(axis="y", color=GRID, linewidth=0.7)
         ax.set_axisbelow(True)
         ax.spines[["top", "right"]].set_visible(False)
     figure.supxlabel("AUPRC ratio, geometric mean over pairs of set and reference", fontsize=9.5)
