@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from grn import analysis
 from grn._errors import InputError, did_you_mean
+from grn.analysis import Comparison, regulon_sets
 from grn.network.network import GeneNetwork
 from grn.network.slots import from_anndata
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["edges", "network", "regulators"]
+__all__ = ["centrality", "compare", "edges", "network", "regulators", "regulon_sets", "regulons"]
 
 
 def network(adata: AnnData, key: str = "grn") -> GeneNetwork:
@@ -108,6 +110,99 @@ def regulators(adata: AnnData, key: str = "grn", *, top: int = 1000) -> pd.DataF
         See :meth:`grn.network.GeneNetwork.regulator_table`.
     """
     return from_anndata(adata, key).regulator_table(top)
+
+
+def regulons(
+    adata: AnnData | GeneNetwork,
+    key: str = "grn",
+    *,
+    top: int | None = None,
+    per_target: int | None = None,
+    fdr: float | None = None,
+    min_targets: int = 5,
+    group: str | None = None,
+) -> pd.DataFrame:
+    """The signed regulons of a network: for each regulator the targets it activates and those it represses.
+
+    The same as :func:`grn.analysis.regulons`, which says how the edges are chosen, on the network of an AnnData (under
+    `key`) or on a network. :func:`regulon_sets` makes gene sets of the table.
+
+    Returns
+    -------
+    DataFrame
+        `regulator`, `sign`, `target`, `weight`, `rank`.
+
+    Raises
+    ------
+    KeyError
+        If there is no network under `key`.
+    InputError
+        For an unknown group, numbers out of range, or `fdr` where the edges have no q-values.
+    """
+    settings = {"top": top, "per_target": per_target, "fdr": fdr, "min_targets": min_targets, "group": group}
+    return analysis.regulons(_network_of(adata, key), **settings)  # type: ignore[arg-type]
+
+
+def centrality(
+    adata: AnnData | GeneNetwork, key: str = "grn", *, top: int | None = 1000, group: str | None = None
+) -> pd.DataFrame:
+    """Degrees, strengths, PageRank, betweenness and harmonic centrality of genes among the strongest edges.
+
+    The same as :func:`grn.analysis.centrality`, which defines them, on the network of an AnnData (under `key`) or on a
+    network.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by gene, highest PageRank first.
+
+    Raises
+    ------
+    KeyError
+        If there is no network under `key`.
+    InputError
+        For an unknown group, or `top` below 1.
+    """
+    return analysis.centrality(_network_of(adata, key), top=top, group=group)
+
+
+def compare(
+    a: AnnData | GeneNetwork,
+    b: AnnData | GeneNetwork,
+    key: str = "grn",
+    other_key: str | None = None,
+    *,
+    top: int | Sequence[int] = (100, 1000, 10_000),
+    differences: int = 1000,
+    group: str | None = None,
+    other_group: str | None = None,
+) -> Comparison:
+    """Compare two networks: shared edges, rank correlations, opposite signs, the edges that differ most.
+
+    The same as :func:`grn.analysis.compare`, which says what the figures mean, on networks of AnnData or on networks.
+
+    Parameters
+    ----------
+    a, b
+        AnnData with networks, or networks.
+    key, other_key
+        Where the networks of `a` and `b` are; `other_key` is `key` where it is not given.
+    top, differences, group, other_group
+        As in :func:`grn.analysis.compare`.
+
+    Raises
+    ------
+    KeyError
+        If there is no network under a key.
+    InputError
+        If the networks share no pair of genes, a group is unknown or has to be chosen, or a number is below 1.
+    """
+    first, second = _network_of(a, key), _network_of(b, key if other_key is None else other_key)
+    return analysis.compare(first, second, top=top, differences=differences, group=group, other_group=other_group)
+
+
+def _network_of(adata: AnnData | GeneNetwork, key: str) -> GeneNetwork:
+    return adata if isinstance(adata, GeneNetwork) else from_anndata(adata, key)
 
 
 def _check_names(column: str, names: list[str], known: pd.Index) -> None:

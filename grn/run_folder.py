@@ -27,7 +27,7 @@ RECORD = "run.json"
 # What a run writes. Starting over removes these and nothing else a user may have put there.
 PRODUCTS = (
     *(RECORD, "checkpoints", "metrics.csv", "network.*", "reference.csv", "figures", "*.log", ".hydra"),
-    *("cells", "results.*"),
+    *("cells", "results.*", "report.html", "attention.parquet"),
 )
 # By these a run that was stopped can be continued.
 _UNFINISHED = ("checkpoints/*", "cells/*.json")

@@ -24,6 +24,11 @@ MANDATORY = {
     "infer": ["run=outputs/x"],
     "evaluate": ["network=n.tsv", "reference=r.csv"],
     "export": ["network=n.tsv", "output=n.gmt"],
+    "report": ["run=outputs/x"],
+    "compare": ["network=n.tsv", "other=m.tsv"],
+    "activity": ["network=n.tsv", "data=pbmc68k", "output=a.csv"],
+    "differential": ["data=paul15", "group_by=paul15_clusters", "output=d.tsv"],
+    "perturb": ["network=n.tsv", "data=paul15", "ko=[Gata1]", "output=p.tsv"],
     "simulate": [],
     "benchmark": [],
     "doctor": [],
@@ -79,7 +84,7 @@ def test_every_choice_is_instantiated(group: str, choice: str) -> None:
 
 def outline(node: Any) -> Any:
     """A node without our own keys; what is nested becomes partial, as it may need live arguments too."""
-    own = ("name", "tf", "layer", "head_dim", "context")
+    own = ("name", "tf", "layer", "head_dim")
     plain = {key: value for key, value in node.items() if key not in own}
     nested = {key: {**outline(value), "_partial_": True} for key, value in plain.items() if _is_target(value)}
     return {**plain, **nested}
@@ -260,6 +265,31 @@ def test_tf_changes_are_one_text_and_lists_stay_lists() -> None:
     assert prepare_override("training.noise=1,-1") == "training.noise=1,-1"
     assert prepare_override("tf=[H2-T(3)]") == "tf=[H2-T(3)]"
     assert prepare_override("~experiment") == "~experiment"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("GATA1", "GATA1"),
+        ("GATA1,TAL1", "GATA1,TAL1"),
+        ("GATA1, NKX2-5", "GATA1, NKX2-5"),
+        ("H2-T(3)", "H2-T(3)"),
+        ("[GATA1,TAL1]", ["GATA1", "TAL1"]),
+        ("null", None),
+    ],
+)
+def test_genes_to_perturb_are_one_text_or_a_list(given: str, expected: str | list[str] | None) -> None:
+    for key in ("ko", "oe"):
+        cfg = plain_config(compose("perturb", [*MANDATORY["perturb"][:2], "output=p.tsv", f"{key}={given}"]))
+        assert cfg[key] == expected
+    # Of other settings a comma still separates runs.
+    assert prepare_override("name=a,b") == "name=a,b"
+
+
+def test_levels_to_overexpress() -> None:
+    cfg = compose("perturb", [*MANDATORY["perturb"], "oe={TAL1: 2.5, NKX2-5: 1}"])
+    validate(cfg, "perturb")
+    assert plain_config(cfg)["oe"] == {"TAL1": 2.5, "NKX2-5": 1}
 
 
 @pytest.mark.parametrize(("given", "name"), [("007", "007"), ("1_000", "1_000"), ("true", "true"), ("null", None)])

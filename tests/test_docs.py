@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     [
         *ROOT.glob("*.md"),
-        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/**/*.md"),
         *ROOT.glob("data/*.md"),
     ]
 )
@@ -27,7 +28,7 @@ OPTIONS = {"--cfg": 1, "--package": 1, "--config-dir": 1, "--help": 0, "--versio
 # Choices that the page has the reader make in a folder of their own.
 USERS_CHOICES = {"data=mine"}
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -117,9 +118,20 @@ def test_every_file_of_a_run_is_documented() -> None:
 
 
 def test_every_page_is_in_the_index() -> None:
-    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    for page in (ROOT / "docs").glob("*.md"):
-        assert page.name == "index.md" or f"({page.name})" in index
+    """In that of its folder, or else the front one; a page that shows a file of the top folder by that file."""
+    docs = ROOT / "docs"
+    for page in sorted({*docs.glob("**/*.md")} - {docs / "index.md"}):
+        beside = page.with_name("index.md")
+        index = beside if beside.exists() and beside != page else docs / "index.md"
+        shown = re.fullmatch(r"```{include} (\S+)\n```\n", page.read_text(encoding="utf-8"))
+        target = shown.group(1) if shown else page.relative_to(index.parent).as_posix()
+        assert f"({target})" in index.read_text(encoding="utf-8"), f"{index} lists no {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_python_blocks_can_be_parsed(page: Path) -> None:
+    for block in blocks(page, "python"):
+        ast.parse(block)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

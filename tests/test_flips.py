@@ -35,6 +35,7 @@ SMALL = {
 WRITTEN = (".parquet", ".tsv", ".graphml", ".h5ad", ".png")
 STOPS = ("callbacks.early_stopping.mode=max",)
 HELD_OUT = ("training.validation_fraction=0.15",)
+CONFIDENT = ("confidence=default", "confidence.resamples=4", "confidence.permutations=3")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "seed": Flip("1", "network"),
         "tf": Flip("[Gata1,Pu.1,Fli1]", "network"),
         "group_by": Flip("cell_type", "network"),
+        "batch_key": Flip("cell_type", "network"),
         "data.name": Flip("other", "folder"),
         "data.tf": Flip("[Gata1,Pu.1,Fli1]", "network"),
         "data.layer": raises("counts", "layer"),
@@ -103,6 +105,10 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "network.formats": Flip("[tsv]", "files"),
         "network.graphml_top": Flip("7", "files"),
         "network.figure_top": Flip("7", "files"),
+        "network.fdr": Flip("1e-5", "files", under=CONFIDENT),
+        "network.per_target": Flip("2", "files"),
+        "network.top_k": Flip("9", "files"),
+        "confidence": Flip("default", "network"),
     },
     "regulatory": {
         "model.name": Flip("other", "method"),
@@ -111,7 +117,6 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "model.views.regulators": Flip("0.3", "network"),
         "model.views.genes": Flip("null", "network"),
         "model.attention": Flip("softmax", "network"),
-        "model.context": raises("cell", "encoder"),
         "model.backend": Flip("flashsign", "kernel"),
         "training.noise": Flip("0.5", "network"),
     },
@@ -122,7 +127,6 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "model.views.regulators": Flip("0.3", "network"),
         "model.views.genes": Flip("0.2", "network"),
         "model.attention": Flip("softmax", "network"),
-        "model.context": raises("none", "encoder"),
         "model.backend": Flip("flashsign", "kernel"),
         "model.encoder._target_": raises("grn.models.RegulatoryModel", "is not a setting of"),
         "model.encoder.dim": Flip("4", "network"),
@@ -144,6 +148,12 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "training.noise": raises("0.5", "noise"),
         "training.hidden_fraction": Flip("0.6", "network"),
     },
+}
+# Fields that are there with another choice of their group alone.
+CHOSEN: dict[str, Flip] = {
+    "confidence.resamples": Flip("6", "network", under=CONFIDENT),
+    "confidence.permutations": Flip("9", "network", under=CONFIDENT),
+    "confidence.cells": Flip("100", "network", under=CONFIDENT),
 }
 # Fields that have a test of their own below.
 ELSEWHERE = {"resume", "overwrite", "allow_negative"}
@@ -188,7 +198,7 @@ def observe(overrides: tuple[str, ...]) -> dict[str, Any]:
         folder = Path(name)
         network = infer(load_data(cfg.data), config, folder).network
         assert network is not None
-        if any(key in override for override in overrides for key in ("formats", "_top")) or overrides == BASE:
+        if any(override.startswith(("network.", "confidence=")) for override in overrides) or overrides == BASE:
             write_network(network, folder, config["network"])
         files = {path.name: path.read_bytes() for path in folder.rglob("*") if path.suffix in WRITTEN}
         checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
@@ -207,7 +217,7 @@ def observe(overrides: tuple[str, ...]) -> dict[str, Any]:
 
 CASES = [
     pytest.param(model or "regulatory", key, flip, id=f"{model or 'any'}-{key}")
-    for model, flips in FLIPS.items()
+    for model, flips in [*FLIPS.items(), ("", CHOSEN)]
     for key, flip in flips.items()
 ]
 
@@ -243,11 +253,47 @@ def test_every_field_has_an_entry(model: str) -> None:
     """A new field needs a line in FLIPS that says what it changes."""
     config = plain_config(compose("train", ["data=krumsiek11", f"model={model}"]))
     assert leaves(config) == {*FLIPS[""], *FLIPS[model], *ELSEWHERE}
+    chosen = plain_config(compose("train", ["data=krumsiek11", f"model={model}", "confidence=default"]))
+    assert leaves(chosen) - leaves(config) == set(CHOSEN)
 
 
 def test_hidden_genes_are_refused_without_an_encoder() -> None:
     with pytest.raises(InputError, match="hidden_fraction"):
         observe((*BASE, "+training.hidden_fraction=0.3"))
+
+
+def test_error_rates_are_asked_for_before_they_are_used() -> None:
+    with pytest.raises(InputError, match=r"network.fdr=0.05 needs q-values: add confidence=default"):
+        observe((*BASE, "network.fdr=0.05"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("confidence.resamples=3", "resamples=3: halves of the cells come in pairs"),
+        ("model.attention=softmax", "use model=regulatory, or confidence=none"),
+    ],
+)
+def test_confidence_that_cannot_be_had(override: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        observe((*BASE, *CONFIDENT, override))
+
+
+def test_what_is_chosen_goes_to_every_file_but_the_whole_network(tmp_path: Path) -> None:
+    from grn.network import GeneNetwork
+    from grn.pipeline import train
+
+    chosen = ("network.fdr=0.5", "network.per_target=3", "network.top_k=12")
+    network = train(compose("train", [*BASE, *CONFIDENT, *chosen]), tmp_path)
+    assert network is not None
+    expected = network.significant(0.5).per_target(3).top(12)
+    assert len(expected) == 12
+    assert len(GeneNetwork.read(tmp_path / "network.parquet")) == len(network) > 100
+    for name in ("tsv", "graphml", "h5ad"):
+        found = GeneNetwork.read(tmp_path / f"network.{name}").edges
+        assert set(zip(found.source, found.target, strict=True)) == set(
+            zip(expected.edges.source, expected.edges.target, strict=True)
+        ), name
 
 
 def test_resume_and_overwrite(tmp_path: Path) -> None:
@@ -273,7 +319,14 @@ def test_allow_negative(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("tf", ["Gata1", "Pu.1"]), ("method", "transformer"), ("group_by", "cell_type"), ("seed", 1)],
+    [
+        ("tf", ["Gata1", "Pu.1"]),
+        ("method", "transformer"),
+        ("group_by", "cell_type"),
+        ("batch_key", "cell_type"),
+        ("confidence", True),
+        ("seed", 1),
+    ],
 )
 def test_arguments_of_python_change_the_network(argument: str, value: Any) -> None:
     found = []

@@ -125,3 +125,24 @@ def test_training_reaches_the_closed_form(
     assert float(torch.corrcoef(torch.stack([one, other]))[0, 1]) > 0.999
     # The scale agrees as well: weights are standard deviations of the target.
     assert float(one @ other / (other @ other)) == pytest.approx(1, abs=0.01)
+
+
+def test_edges_are_found_across_batches(planted: tuple[anndata.AnnData, np.ndarray], network: GeneNetwork) -> None:
+    """Four plates, between which genes lie apart by several of their standard deviations."""
+    adata, truth = planted
+    random = np.random.default_rng(1)
+    plate = random.integers(4, size=CELLS)
+    shifted = adata.copy()
+    shifted.obs["plate"] = plate
+    shifts = random.uniform(0, 8, (4, GENES)).astype(np.float32)
+    shifted.X = shifted.X + shifts[plate]
+    pairs, scores = candidates(adata), {}
+    for key in ("plate", None):
+        grn.tl.infer(shifted, tf=TF_NAMES, batch_key=key, overrides=["training.epochs=4"])
+        found = matrix(grn.get.network(shifted), adata)
+        scores[key] = average_precision_score(truth[pairs] != 0, np.abs(found)[pairs])
+        if key is not None:
+            # As without plates, but for the means of 800 cells.
+            assert np.corrcoef(found[pairs], matrix(network, adata)[pairs])[0, 1] > 0.99
+    assert scores["plate"] > 0.95
+    assert scores[None] < 0.7

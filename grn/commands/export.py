@@ -19,10 +19,7 @@ def export(cfg: DictConfig) -> None:
     network = GeneNetwork.read(cfg.network)
     if cfg.group is not None:
         network = network.of_group(cfg.group)
-    if cfg.per_target is not None:
-        network = network.per_target(cfg.per_target)
-    if cfg.top is not None:
-        network = network.top(cfg.top)
+    network = network.chosen(fdr=cfg.fdr, per_target=cfg.per_target, top=cfg.top)
     network.write(cfg.output, format=cfg.format)
     console.show(f"{len(network):,} edges written to {cfg.output}")
 

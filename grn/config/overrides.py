@@ -38,8 +38,8 @@ def prepare_override(override: str) -> str:
     r"""Quote the value of a `key=value` override where Hydra would refuse or misread it.
 
     Paths with brackets, accents, quotes or equal signs cannot be parsed unquoted; `tf=human,+GENE,-GENE`
-    would be read as a sweep over three values; a `name` of digits alone would be read as a number. Lists,
-    dictionaries and values that are quoted already are left alone.
+    would be read as a sweep over three values, and so would `ko=GATA1,TAL1` over two; a `name` of digits alone would be
+    read as a number. Lists, dictionaries and values that are quoted already are left alone.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ def prepare_override(override: str) -> str:
     if not equals or not value or value[0] in "[{'\"":
         return override
     names_tfs = key.lstrip("+").rpartition(".")[2] == "tf" and _ADDED_OR_REMOVED.search(value)
+    names_genes = key in ("ko", "oe") and "," in value
     is_name = key == "name" and value != "null" and _PLAIN_NAME.fullmatch(value)
-    if names_tfs or is_name or not _parses(override):
+    if names_tfs or names_genes or is_name or not _parses(override):
         return f"{key}={quote(value)}"
     return override

@@ -5,7 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Format = Literal["parquet", "tsv", "csv", "graphml", "h5ad", "sif", "gmt"]
+Format = Literal[
+    "parquet",
+    "tsv",
+    "csv",
+    "graphml",
+    "h5ad",
+    "sif",
+    "gmt",
+    "cytoscape",
+    "scenic",
+    "decoupler",
+    "celloracle",
+    "beeline",
+    "genernib",
+]
 
 
 @dataclass
@@ -32,7 +46,6 @@ class Model:
     name: str
     views: Views | None = None
     head_dim: int | None = None
-    context: Literal["none", "group", "cell", "auto"] | None = None
 
 
 @dataclass
@@ -55,6 +68,9 @@ class Network:
 
     readout: Literal["auto", "effect", "sphere"]
     formats: list[Format]
+    fdr: float | None
+    per_target: int | None
+    top_k: int | None
     graphml_top: int
     figure_top: int
 
@@ -82,6 +98,15 @@ class Prior:
 
 
 @dataclass
+class Confidence:
+    """Stability, p-values and q-values of edges (`grn.network.confidence`)."""
+
+    resamples: int
+    permutations: int | None
+    cells: int | None
+
+
+@dataclass
 class Train:
     """`grn train`."""
 
@@ -93,10 +118,12 @@ class Train:
     network: Network
     prior: Prior | None
     dynamics: Dynamics
+    confidence: Confidence | None
     name: str | None
     seed: int
     tf: str | list[str]
     group_by: str | None
+    batch_key: str | None
     allow_negative: bool
     resume: bool
     overwrite: bool
@@ -115,8 +142,10 @@ class Infer:
     network: Network
     prior: Prior | None
     dynamics: Dynamics | None
+    confidence: Confidence | None
     name: str | None
     group_by: str | None
+    batch_key: str | None
     overwrite: bool
 
 
@@ -140,8 +169,79 @@ class Export:
     output: str
     format: str | None
     group: str | None
+    fdr: float | None
     top: int | None
     per_target: int | None
+
+
+@dataclass
+class Compare:
+    """`grn compare`."""
+
+    network: str
+    other: str | None
+    top: int | list[int]
+    differences: int
+    group: str | None
+    other_group: str | None
+    output: str | None
+
+
+@dataclass
+class Activity:
+    """`grn activity`."""
+
+    network: str
+    data: Data | None
+    output: str
+    method: Literal["ulm", "mlm", "viper", "aucell", "gsva", "ora"]
+    top: int | None
+    per_target: int | None
+    fdr: float | None
+    min_targets: int
+    group: str | None
+    group_by: str | None
+    centre: bool
+    allow_negative: bool
+
+
+@dataclass
+class Differential:
+    """`grn differential`."""
+
+    data: Data | None
+    group_by: str
+    group: str | None
+    reference: str
+    output: str
+    tf: str | list[str] | None
+    batch_key: str | None
+    permutations: int | None
+    seed: int
+    allow_negative: bool
+
+
+@dataclass
+class Perturb:
+    """`grn perturb`."""
+
+    network: str
+    data: Data | None
+    ko: str | list[str] | None
+    oe: str | list[str] | dict[str, float] | None
+    group: str | None
+    group_by: str | None
+    damping: float
+    output: str
+
+
+@dataclass
+class Report:
+    """`grn report`."""
+
+    run: str
+    output: str | None
+    title: str | None
 
 
 @dataclass
@@ -204,6 +304,11 @@ COMMANDS: dict[str, type] = {
     "infer": Infer,
     "evaluate": Evaluate,
     "export": Export,
+    "report": Report,
+    "compare": Compare,
+    "activity": Activity,
+    "differential": Differential,
+    "perturb": Perturb,
     "simulate": Simulate,
     "benchmark": Benchmark,
     "doctor": Doctor,

@@ -12,22 +12,26 @@ from scipy import sparse
 from grn import console
 from grn._errors import InputError, near_misses
 from grn._log import logger
-from grn._provenance import versions
 from grn.config import load_data, plain_config
 from grn.data import CheckedData, check
 from grn.dynamics import find_dynamics
 from grn.network import GeneNetwork
+from grn.pipeline.confidence import with_confidence
 from grn.pipeline.results import (
     check_dynamics,
     checked_data,
     dynamics_facts,
+    how_data_were_read,
     prior_facts,
     read_out,
+    refuse_choice,
     refuse_earlier_version,
     refuse_formats,
+    write_attention,
     write_network,
     write_reference,
 )
+from grn.plotting import write_report
 from grn.prior import Prior, load_prior
 from grn.run_folder import Stopwatch, record
 from grn.training.build import build_data
@@ -83,20 +87,18 @@ def infer_by_method(
     from grn.evaluation.baselines.network import baseline_network
 
     method, watch = find(config["method"]), watch or Stopwatch()
+    refuse_choice(config)
     prior = prior or load_prior(config["prior"])
     with watch.phase("check"):
         checked = checked_data(adata, config)
     refuse_formats(config["network"]["formats"], grouped=checked.groups is not None)
-    params = {
-        "tf": config["tf"],
-        "expression": f"{checked.report.source} ({checked.report.kind})",
-        "group_by": config["group_by"],
-        "version": versions()["grn"],
-    }
+    params = how_data_were_read(checked, config)
     with watch.phase("score"):
         network = baseline_network(
             method, checked, seed=config["seed"], readout=config["network"]["readout"], params=params, prior=prior
         )
+    with watch.phase("confidence"):
+        network = with_confidence(network, checked, config)
     return network, checked
 
 
@@ -111,6 +113,7 @@ def _by_method(cfg: DictConfig, config: dict[str, Any], folder: Path) -> GeneNet
         write_network(network, folder, config["network"])
         write_reference(adata, folder)
     record(folder, config, checked, watch, device="cpu", extra=prior_facts(network))
+    write_report(folder, network)
     return network
 
 
@@ -121,16 +124,17 @@ def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
     description = checkpoint["grn"]
     trained = description["config"]
     refuse_earlier_version(trained)
-    group_by = config["group_by"] or (trained["group_by"] if description["groups"] else None)
+    group_by = config["group_by"] or trained["group_by"]
     prior = load_prior(config["prior"])
-    _refuse_unknown_groups(description, config["group_by"])
     merged = {
         **trained,
         "network": config["network"],
+        "confidence": config["confidence"],
         "dynamics": config["dynamics"] or trained["dynamics"],
         "group_by": group_by,
     }
     check_dynamics(merged["dynamics"], merged)
+    refuse_choice(merged)
     with watch.phase("load"):
         adata = load_data(config["data"] or trained["data"])
     with watch.phase("check"):
@@ -145,7 +149,9 @@ def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
                 f"{', '.join(absent[:5])}. Give data with the same genes."
             )
         allow_negative = trained["allow_negative"]
-        found = check(adata, tf=tfs, layer=layer, group_by=group_by, allow_negative=allow_negative)
+        batch_key = trained["batch_key"]
+        found = check(adata, tf=tfs, layer=layer, group_by=group_by, batch_key=batch_key, allow_negative=allow_negative)
+        _refuse_other_batches(found, description)
         if found.report.kind != description["kind"]:
             logger.warning(
                 "the run was trained on %s values, and these are %s: effects may not compare",
@@ -154,14 +160,15 @@ def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
             )
         checked = _align(found, description)
     console.show_gate(checked.report)
-    groups = _groups_of(checked, description)
+    groups = None if checked.groups is None else [str(name) for name in checked.groups.categories]
     refuse_formats(config["network"]["formats"], grouped=groups is not None)
     data = build_data({**trained["training"], "validation_fraction": 0.0}, checked, trained["seed"])
     with watch.phase("extract"):
         dynamics = find_dynamics(adata, checked, merged["dynamics"], seed=trained["seed"])
-        network = read_out(checkpoint, checked, data.predict_dataloader(), groups, merged, dynamics, prior)
+        network, attention = read_out(checkpoint, checked, data.predict_dataloader(), groups, merged, dynamics, prior)
     with watch.phase("write"):
         write_network(network, folder, config["network"])
+        write_attention(attention, folder)
     record(
         folder,
         {**config, "seed": trained["seed"]},
@@ -170,6 +177,7 @@ def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
         device="cpu",
         extra={"run": config["run"], **dynamics_facts(dynamics), **prior_facts(network)},
     )
+    write_report(folder, network)
     return network
 
 
@@ -189,7 +197,7 @@ def _refuse_what_has_no_use(config: dict[str, Any]) -> None:
         if config["data"] is None:
             raise InputError(f"method={config['method']} needs data=..., for instance data=h5ad data.path=my.h5ad.")
         return
-    unused = {"tf": None, "seed": 0, "allow_negative": False}
+    unused = {"tf": None, "seed": 0, "allow_negative": False, "batch_key": None}
     given = [name for name, default in unused.items() if config[name] != default]
     if given:
         raise InputError(f"{', '.join(given)}: belongs to method=..., or to the run, which keeps its own.")
@@ -219,31 +227,11 @@ def _best_checkpoint(run: Path) -> Path:
     return best
 
 
-def _refuse_unknown_groups(description: dict[str, Any], group_by: str | None) -> None:
-    context = description["model"].get("context", "cell")
-    if group_by is None or context == "cell":
-        return
-    if description["groups"] is None:
+def _refuse_other_batches(checked: CheckedData, description: dict[str, Any]) -> None:
+    """A model with batches knows the means of its own alone."""
+    here = [] if checked.batches is None else [str(name) for name in checked.batches.categories]
+    if here != (description["batches"] or []):
         raise InputError(
-            "The run has one map for all cells, so group_by has nothing to tell apart. Train with group_by=..., or "
-            "with model=contextual, whose map depends on the cell."
+            f"The run was trained on the batches {', '.join(description['batches'])}, and these data have "
+            f"{', '.join(here[:5])}. Read it out on cells of the same batches, or train on these."
         )
-    trained = description["config"]["group_by"]
-    if group_by != trained:
-        raise InputError(f"The run was trained with group_by={trained}; it knows no groups of {group_by!r}.")
-
-
-def _groups_of(checked: CheckedData, description: dict[str, Any]) -> list[str] | None:
-    """Names of the network's groups: the model's own, where it has a map for each, else those of the cells."""
-    if checked.groups is None:
-        return None
-    here = [str(name) for name in checked.groups.categories]
-    if description["model"].get("context") not in ("auto", "group"):
-        return here
-    unknown = [name for name in here if name not in description["groups"]]
-    if unknown:
-        raise InputError(
-            f"The run knows no group {', '.join(map(repr, unknown[:5]))}; it was trained on "
-            f"{', '.join(description['groups'])}. Leave such cells out, or train on them."
-        )
-    return description["groups"]

@@ -20,11 +20,14 @@ from grn.pipeline.results import (
     dynamics_facts,
     prior_facts,
     read_out,
+    refuse_choice,
     refuse_earlier_version,
     refuse_formats,
+    write_attention,
     write_network,
     write_reference,
 )
+from grn.plotting import write_report
 from grn.prior import Prior, load_prior
 from grn.resume import describe, refuse_changes_to_finished, refuse_other_run
 from grn.run_folder import RECORD, Stopwatch, is_first_process, record
@@ -34,6 +37,7 @@ from grn.training.progress import Progress
 from grn.training.quiet import quiet_lightning
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
     from omegaconf import DictConfig
 
@@ -50,11 +54,14 @@ class Inference:
         The data after the gate.
     summary
         Facts for run.json: device, input noise, best epoch (as counted in metrics.csv), what a prior did.
+    attention
+        Attention that each regulator gets in each cell (cells, regulators), of a model with a map for each cell.
     """
 
     network: GeneNetwork | None
     checked: CheckedData
     summary: dict[str, Any]
+    attention: pd.DataFrame | None = None
 
 
 def infer(
@@ -91,6 +98,7 @@ def infer(
     refuse_earlier_version(config)
     prior = prior or load_prior(config["prior"])
     check_dynamics(config["dynamics"], config)
+    refuse_choice(config)
     with progress.phase("check"), watch.phase("check"):
         checked = checked_data(adata, config)
     if show_gate:
@@ -118,9 +126,9 @@ def infer(
         return Inference(None, checked, summary)
     summary["best_epoch"] = checkpoint["epoch"]
     with progress.phase("extract"), watch.phase("extract"):
-        network = read_out(checkpoint, checked, data.predict_dataloader(), groups, config, dynamics, prior)
+        network, attention = read_out(checkpoint, checked, data.predict_dataloader(), groups, config, dynamics, prior)
     summary |= prior_facts(network)
-    return Inference(network, checked, summary)
+    return Inference(network, checked, summary, attention)
 
 
 def train(cfg: DictConfig, folder: Path) -> GeneNetwork | None:
@@ -152,9 +160,12 @@ def train(cfg: DictConfig, folder: Path) -> GeneNetwork | None:
         return None
     with progress.phase("write"), watch.phase("write"):
         write_network(inference.network, folder, config["network"])
+        write_attention(inference.attention, folder)
         write_reference(adata, folder)
     device = inference.summary.pop("device")
     record(folder, config, inference.checked, watch, device=device, extra=inference.summary)
+    with progress.phase("report"):
+        write_report(folder, inference.network)
     return inference.network
 
 

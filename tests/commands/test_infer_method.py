@@ -19,11 +19,12 @@ from grn.network import GeneNetwork
 BASE = ("infer", "data=krumsiek11", "name=out")
 FLIPS = (
     *("method=ridge", "tf=[Gata1,Pu.1,Fli1]", "data.tf=[Gata1,Pu.1,Fli1]", "group_by=cell_type", "seed=1"),
-    "network.readout=sphere",
+    *("network.readout=sphere", "batch_key=cell_type", "confidence=default"),
 )
 # Refused or asked for below; and what does the same as in `grn train`, where it is flipped.
 ELSEWHERE = {"run", "allow_negative", "name", "overwrite", "dynamics", "data.name", "data.layer", "data._target_"}
-ELSEWHERE |= {"network.formats", "network.graphml_top", "network.figure_top", "prior"}
+ELSEWHERE |= {f"network.{key}" for key in ("formats", "fdr", "per_target", "top_k", "graphml_top", "figure_top")}
+ELSEWHERE |= {"prior"}
 
 
 @pytest.fixture
@@ -91,6 +92,12 @@ def test_every_field_has_a_test() -> None:
         (("method=geni3", "data=krumsiek11"), "Did you mean 'genie3'"),
         (("run=outputs/x", "tf=all", "seed=3"), "tf, seed: belongs to method=..."),
         (("run=outputs/x", "allow_negative=true"), "allow_negative: belongs to method=..."),
+        (("run=outputs/x", "batch_key=plate"), "batch_key: belongs to method=..., or to the run, which keeps its own"),
+        (("method=clr", "data=krumsiek11", "batch_key=celltype"), "Did you mean 'cell_type'"),
+        (
+            ("method=clr", "data=krumsiek11", "network.fdr=0.1"),
+            "network.fdr=0.1 needs q-values: add confidence=default",
+        ),
         (("method=clr", "data=krumsiek11", "group_by=cell_type", "network.formats=[sif]"), "network.formats names sif"),
         (("method=clr", "data=krumsiek11", "data.layer=counts"), "layer"),
     ],

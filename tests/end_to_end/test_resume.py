@@ -105,7 +105,7 @@ def test_nothing_to_resume_in_a_finished_run(train_here: Callable, tmp_path: Pat
 def unfinished(folder: Path, run: Path) -> None:
     """The folder of a run that was killed when it had trained but not written."""
     shutil.copytree(run, folder)
-    for path in [folder / "run.json", *folder.glob("network.*")]:
+    for path in [folder / "run.json", folder / "report.html", *folder.glob("network.*")]:
         path.unlink()
     shutil.rmtree(folder / "figures")
 
@@ -174,7 +174,7 @@ def test_other_data_are_refused(train_here: Callable, tmp_path: Path, krumsiek: 
     unfinished(tmp_path / "killed", tmp_path / "first")
     krumsiek[:-1].copy().write_h5ad(path)  # type: ignore[index]
     with pytest.raises(
-        InputError, match=r"cells, genes, TFs or groups are not those the run in .*killed was started with"
+        InputError, match=r"cells, genes, TFs, groups or batches are not those the run in .*killed was started with"
     ):
         train_here("killed", *own, "resume=true")
 

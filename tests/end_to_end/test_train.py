@@ -33,6 +33,7 @@ FILES = {
     "network.parquet",
     "network.tsv",
     "reference.csv",
+    "report.html",
     "run.json",
     "train.log",
 }
@@ -175,9 +176,15 @@ def test_infer_needs_the_genes_of_the_run(trained: Path, tmp_path: Path, krumsie
         infer_again(trained, tmp_path / "other", "data=h5ad", f"data.path={tmp_path / 'few.h5ad'}")
 
 
-def test_infer_knows_no_groups_where_the_run_has_none(trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"one map for all cells.*Train with group_by="):
-        infer_again(trained, tmp_path / "groups", "group_by=cell_type")
+def test_infer_tells_groups_of_a_run_that_was_trained_without(trained: Path, tmp_path: Path) -> None:
+    network = infer_again(trained, tmp_path / "groups", "group_by=cell_type")
+    assert len(network.groups) == 5
+    assert len(network) == 5 * 110
+    whole = GeneNetwork.read(trained).matrix()
+    for group in network.groups:
+        assert not np.allclose(network.matrix(group).loc[whole.index, whole.columns], whole, atol=1e-3)
+    with pytest.raises(InputError, match=r"no column 'cell_typ'.*Did you mean 'cell_type'"):
+        infer_again(trained, tmp_path / "other", "group_by=cell_typ")
 
 
 def test_infer_of_no_run_names_those_there(trained: Path, tmp_path: Path) -> None:
@@ -236,6 +243,7 @@ def test_python_has_the_defaults_of_the_configuration() -> None:
     assert defaults.pop("method") == config["model"]["name"]
     assert defaults.pop("layer") == config["data"]["layer"]
     assert (defaults.pop("dynamics"), config["dynamics"]) == (None, {"name": "none"})
+    assert (defaults.pop("confidence"), config["confidence"]) == (False, None)
     # Where the network goes has no counterpart on the command line.
     assert {name: defaults.pop(name) for name in ("key_added", "copy", "overrides")} == {
         "key_added": "grn",
@@ -243,7 +251,7 @@ def test_python_has_the_defaults_of_the_configuration() -> None:
         "overrides": (),
     }
     assert defaults == {name: config[name] for name in defaults}
-    assert {"tf", "seed", "group_by"} <= set(defaults)
+    assert {"tf", "seed", "group_by", "batch_key"} <= set(defaults)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,4 +1,4 @@
-"""Tools: inference on an AnnData in memory."""
+"""Inference on an AnnData in memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grn._errors import InputError, did_you_mean
+from grn.tl._slots import check_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from grn.network import GeneNetwork
 
 # Settings with an argument of their own, or without meaning where there is no run folder.
-_ARGUMENTS = ("data", "tf", "group_by", "seed", "name", "resume", "overwrite", "experiment")
+_ARGUMENTS = ("data", "tf", "group_by", "batch_key", "seed", "name", "resume", "overwrite", "experiment")
 METHODS = ("regulatory", "contextual", "transformer")
 
 
@@ -28,6 +29,8 @@ def infer(
     method: str = "regulatory",
     layer: str | None = None,
     group_by: str | None = None,
+    batch_key: str | None = None,
+    confidence: bool = False,
     dynamics: str | None = None,
     prior: pd.DataFrame | str | os.PathLike[str] | None = None,
     seed: int = 0,
@@ -56,6 +59,10 @@ def infer(
     group_by
         Column of `adata.obs`: one network for each group of cells, from one fit (without training: from the
         group's own cells).
+    batch_key
+        Column of `adata.obs` with batches (donors, plates), between which every gene may have another mean.
+    confidence
+        Add confidence, p-values and q-values to the edges, see :func:`confidence`; takes a few times as long.
     dynamics
         "time" or "velocity": add direction from a pseudotime (`obs["pseudotime"]`, or overrides such as
         ["dynamics.columns=[dpt]"]) or from layers "spliced" and "unspliced", where a gate opens; see docs/dynamics.md.
@@ -81,6 +88,8 @@ def infer(
       their mean
     - ``.uns[key_added]`` edges, params, version, convention
     - ``.var["is_tf"]``
+    - ``.obsm[key_added + "_attention"]`` of method="contextual": DataFrame (cells, regulators), root of the summed
+      squared attention that all genes pay to a regulator in a cell; no cell's map is formed
 
     Raises
     ------
@@ -102,6 +111,7 @@ def infer(
     from grn.pipeline import infer_by_method
     from grn.prior import SOURCES, Prior, clean_prior
 
+    check_key(key_added)
     methods = (*METHODS, *BASELINES)
     if method not in methods:
         raise InputError(
@@ -114,6 +124,7 @@ def infer(
             or key in ("model", "run", "method")
             or (dynamics is not None and key == "dynamics")
             or (prior is not None and key in ("prior", "prior.name", "prior.path"))
+            or (confidence and key == "confidence")
             or (key.startswith("network.") and key != "network.readout")
         ):
             raise InputError(
@@ -129,6 +140,7 @@ def infer(
     added = [] if dynamics is None else [f"dynamics={dynamics}"]
     known = prior if isinstance(prior, str) and prior in SOURCES else "file"
     added += [] if prior is None else [f"prior={known}"]
+    added += ["confidence=default"] if confidence else []
     cfg = compose(command, [f"{choice}={method}", f"seed={seed}", *added, *overrides])
     validate(cfg, command)
     config = plain_config(cfg)
@@ -138,21 +150,25 @@ def infer(
         )
     config["tf"] = tf if isinstance(tf, str) else list(tf)
     config["data"] = {"name": "anndata", "layer": layer}
-    config["group_by"] = group_by
+    config["group_by"], config["batch_key"] = group_by, batch_key
     table = None
     if isinstance(prior, str | os.PathLike):
         if known == "file":
             config["prior"]["path"] = os.fspath(prior)
     elif prior is not None:
         table = Prior(clean_prior(prior), "a table", config["prior"]["strength"])
+    attention = None
     if method in BASELINES:
         config["network"]["formats"] = []
         network: GeneNetwork | None = infer_by_method(adata, config, prior=table)[0]
     else:
         with tempfile.TemporaryDirectory(prefix="grn-") as folder:
-            network = run(adata, config, Path(folder), prior=table).network
+            found = run(adata, config, Path(folder), prior=table)
+            network, attention = found.network, found.attention
     if network is None:  # another process of a distributed run holds it
         return None
     target = adata.copy() if copy else adata
     add_to_anndata(target, network, key_added=key_added)
+    if attention is not None:
+        target.obsm[f"{key_added}_attention"] = attention
     return target if copy else None

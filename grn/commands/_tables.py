@@ -1,0 +1,39 @@
+"""Tables that commands write, in the format of the file's ending."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grn._errors import InputError
+from grn._files import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+TABLES = (".csv", ".tsv", ".parquet")
+
+
+def checked_output(output: str, endings: tuple[str, ...] = TABLES) -> Path:
+    """Path of the file to write; InputError where its ending is none of `endings`."""
+    path = Path(output)
+    if path.suffix not in endings:
+        raise InputError(f"output={path} must end in one of {', '.join(endings)}.")
+    return path
+
+
+def write_table(table: pd.DataFrame, path: Path, *, index: str | None = None) -> None:
+    """Write a table; `index` names the column of the row names, which are left out without it."""
+    with atomic_path(path) as temporary:
+        if path.suffix == ".parquet":
+            table.to_parquet(temporary, index=index is not None)
+        else:
+            separator = "\t" if path.suffix == ".tsv" else ","
+            table.to_csv(temporary, sep=separator, index=index is not None, index_label=index)
+
+
+def write_h5ad(adata: AnnData, path: Path) -> None:
+    """Write an AnnData, whole or not at all."""
+    with atomic_path(path) as temporary:
+        adata.write_h5ad(temporary)
