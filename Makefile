@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo benchmark-quick test check install install-dev clean
+.PHONY: demo benchmark-quick test check docs install install-dev clean
 
 demo: install
 	$(BIN)/grn train
@@ -24,6 +24,10 @@ check: install-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The site, from docs/_build/index.html on. Warnings are errors, as in the tests.
+docs: install-dev
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
+
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
 
@@ -39,4 +43,4 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/notebooks *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
