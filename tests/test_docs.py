@@ -144,7 +144,7 @@ def test_named_files_exist(page: Path) -> None:
 
 
 def test_the_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    block, attention = blocks(ROOT / "README.md", "python")
+    block, questions, attention = blocks(ROOT / "README.md", "python")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     # Short training: the lines are what is tested. The documented call itself stays as it is.
@@ -153,6 +153,12 @@ def test_the_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     exec(compile(block.replace('"human", seed=0)', short), "README.md", "exec"), names)
     assert len(names["edges"]) == 1000  # type: ignore[arg-type]
     assert "grn" in anndata.read_h5ad(tmp_path / "with_network.h5ad").uns
+    assert "confidence=True)" in questions
+    fewer = "confidence=True, overrides=['confidence.resamples=2', 'training.epochs=1'])"
+    exec(compile(questions.replace("confidence=True)", fewer), "README.md", "exec"), names)
+    assert len(names["network"]) > 100  # type: ignore[arg-type]
+    assert names["shifts"]["gene"][0] == "SPI1"  # type: ignore[index]
+    assert len(names["differing"]) == 26740  # type: ignore[arg-type]
     # A tenth of the genes: the maps of 2,000 take seconds.
     assert "randn(8, 4, 2000, 64)" in attention
     exec(compile(attention.replace("2000", "200"), "README.md", "exec"), names)

@@ -17,10 +17,10 @@ import pandas as pd
 import torch
 
 from grn._errors import InputError, did_you_mean
+from grn._log import logger
 from grn.data import CheckedData
-from grn.data.centring import strata, within_strata
 from grn.network.contexts import Residuals
-from grn.network.permutation import PooledNull, qvalues, real_pairs
+from grn.network.permutation import PooledNull, check_permutations, qvalues, real_pairs
 
 REST = "rest"
 MIN_CELLS = 10
@@ -67,21 +67,18 @@ def differential(
         If the data have no groups or a single one, a group is unknown, one of them has fewer than 10 cells, or
         `permutations` is below 1.
     """
-    if permutations is not None and permutations < 1:
-        raise InputError(
-            f"permutations={permutations}: expected a number of at least 1, or None for as many as needed."
-        )
+    check_permutations(permutations)
     comparisons = _comparisons(checked, group, reference)
     residuals = Residuals.of(checked)
-    codes = strata(checked)
-    z = within_strata(checked.x, codes)
     batch = checked.batch_codes
-    batch = np.zeros(len(codes), dtype=np.int64) if batch is None else batch
+    batch = np.zeros(len(checked.cells), dtype=np.int64) if batch is None else batch
     tables = []
     for index, (one, other) in enumerate(comparisons):
         labels = _labels(checked, one, other)
+        _refuse_nested(labels, batch, one, other)
         departures, statistic = _compare(residuals, labels)
-        null = PooledNull(np.abs(statistic), z[labels >= 0], checked.regulators, permutations)
+        shown = residuals.expression.numpy()[labels >= 0]
+        null = PooledNull(np.abs(statistic), shown, checked.regulators, permutations)
         rng = np.random.default_rng((seed, 4, index))
         for _ in range(null.permutations):
             null.add(np.abs(_compare(residuals, _shuffled(labels, batch, rng))[1]))
@@ -111,8 +108,13 @@ def _comparisons(checked: CheckedData, group: str | None, reference: str) -> lis
         chosen = [(names[0], names[1])]
     else:
         chosen = [(name, reference) for name in names if name != reference]
-    sizes = checked.report.groups
+    sizes = dict(checked.report.groups)
+    if REST in names:
+        raise InputError(f"A group is called {REST!r}, which means all other cells here: give it another name.")
     small = sorted({name for pair in chosen for name in pair if name != REST and sizes[name] < MIN_CELLS})
+    small += [
+        f"all but {one}" for one, other in chosen if other == REST and sum(sizes.values()) - sizes[one] < MIN_CELLS
+    ]
     if small:
         raise InputError(
             f"{', '.join(small)} {'has' if len(small) == 1 else 'have'} fewer than {MIN_CELLS} cells, too few to "
@@ -128,6 +130,19 @@ def _labels(checked: CheckedData, one: str, other: str) -> np.ndarray:
     return np.where(inside, 1, np.where(outside, 0, -1))
 
 
+def _refuse_nested(labels: np.ndarray, batch: np.ndarray, one: str, other: str) -> None:
+    """Refuse groups that share no batch: permuting within batches would change nothing."""
+    both = [code for code in np.unique(batch) if {0, 1} <= set(labels[batch == code])]
+    if not both:
+        raise InputError(
+            f"No batch has cells of both {one!r} and {other!r}, so that groups cannot be told from batches: leave "
+            "batch_key out, knowing that differences between batches then count as differences between groups."
+        )
+    lost = int(((labels >= 0) & ~np.isin(batch, both)).sum())
+    if lost:
+        logger.warning("%d cells are in batches of one group only: they add little to %s against %s", lost, one, other)
+
+
 def _shuffled(labels: np.ndarray, batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     out = labels.copy()
     for code in range(int(batch.max()) + 1):
@@ -141,12 +156,10 @@ def _compare(residuals: Residuals, labels: np.ndarray) -> tuple[np.ndarray, np.n
 
     Both are 0 where the regulator does not vary in both.
     """
-    chosen = torch.from_numpy(np.flatnonzero(labels >= 0))
-    both = Residuals(residuals.slopes, residuals.regulators[chosen], residuals.genes[chosen])
-    found, errors = both.departures(labels[labels >= 0])
-    error = errors.sum(0)
+    parts = [residuals.departure(np.flatnonzero(labels == label)) for label in (0, 1)]
+    error = parts[0][1] + parts[1][1]
     varies = torch.isfinite(error)
-    found = torch.where(varies, found, 0.0)
+    found = torch.where(varies, torch.stack([part[0] for part in parts]), 0.0)
     statistic = (found[1] - found[0]) / error.clamp(min=1e-30).sqrt()
     return found.numpy(), torch.where(varies, statistic, 0.0).numpy()
 

@@ -50,7 +50,7 @@ class Perturbation:
         units of the expression after the gate), `after` (of the mean cell), `shift`, `perturbed`.
     expression
         Predicted expression (cells, genes), float32, of the cells that were looked at: each cell moved by what its own
-        level of the perturbed genes asks for, and never below zero where the data are not.
+        level of the perturbed genes asks for. Their mean is the table's; a single cell may come out below zero.
     cells
         Positions of these cells, int64 (cells,).
     """
@@ -110,9 +110,7 @@ def perturb(
     moved[:, places] = np.array(list(levels.values())) - before[:, places]
     table["perturbed"] = np.isin(np.arange(len(table)), places)
     order = np.lexsort((-table["shift"].abs(), ~table["perturbed"]))
-    return Perturbation(
-        table.iloc[order].reset_index(drop=True), np.maximum(before + moved, bound, dtype=np.float32), chosen
-    )
+    return Perturbation(table.iloc[order].reset_index(drop=True), (before + moved).astype(np.float32), chosen)
 
 
 def signed_slopes(network: GeneNetwork, checked: CheckedData) -> np.ndarray:

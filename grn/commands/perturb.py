@@ -26,7 +26,7 @@ def perturb(cfg: DictConfig) -> None:
         raise InputError("data must be given: the unperturbed cells, for instance data=h5ad data.path=my.h5ad")
     adata = load_data(cfg.data)
     ko, oe = (OmegaConf.to_object(one) if OmegaConf.is_config(one) else one for one in (cfg.ko, cfg.oe))
-    names = ("group", "group_by", "damping")
+    names = ("group", "group_by", "batch_key", "allow_negative", "damping")
     table = tl.perturb(
         adata,
         ko=ko,  # type: ignore[arg-type]

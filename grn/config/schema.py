@@ -231,6 +231,8 @@ class Perturb:
     oe: str | list[str] | dict[str, float] | None
     group: str | None
     group_by: str | None
+    batch_key: str | None
+    allow_negative: bool
     damping: float
     output: str
 

@@ -23,7 +23,7 @@ def within_strata(x: np.ndarray | sparse.csr_matrix, codes: np.ndarray) -> np.nd
     Genes that do not vary within any stratum are 0.
     """
     z = (np.array(x) if isinstance(x, np.ndarray) else x.toarray()).astype(np.float64)
-    size = np.abs(z).max(0)
+    size = np.maximum(z.max(0), -z.min(0))
     for code in range(int(codes.max()) + 1):
         cells = codes == code
         z[cells] -= z[cells].mean(0)

@@ -63,6 +63,8 @@ def _by_batch(x: np.ndarray | sparse.csr_matrix, batches: np.ndarray) -> GeneSta
     cells = [x[batches == code] if size else x for code, size in enumerate(sizes)]
     parts = [gene_statistics(own) for own in cells]
     mean, detection = (np.stack([getattr(part, name) for part in parts]) for name in ("mean", "detection"))
+    if x.min() < 0:
+        detection = np.ones_like(mean)  # also of batches that happen to have none below zero
     share = (sizes / sizes.sum())[:, None]
     # A batch in which a gene does not vary has the standard deviation 1 by convention: it adds nothing here.
     varies = np.stack([_varies(own) for own in cells])

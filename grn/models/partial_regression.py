@@ -5,9 +5,10 @@ that is a regulator too), and the residuals e_i and r_j are compared:
 
     T_ji = sum_c r_jc e_ic / sqrt(sum_c r_jc^2 e_ic^2)
 
-about standard normal where i does not depend on j given the others: the generalised covariance measure of Shah and
-Peters (2020, Annals of Statistics 48:1514). It stays near zero when either of the two regressions is right, so that
-an indirect path over another regulator does not count.
+(under the root with the degrees of freedom that the regressions took, and with how unequal cells are read off the
+residuals on all regulators), about standard normal where i does not depend on j given the others: the generalised
+covariance measure of Shah and Peters (2020, Annals of Statistics 48:1514). It stays near zero when either of the two
+regressions is right, so that an indirect path over another regulator does not count.
 
 Notable choices
 - All pairs come from one singular value decomposition: with P = (V^T V + pen I)^-1 for the regulators V (cells,
@@ -15,7 +16,7 @@ Notable choices
   change of P. No residual of a pair is ever formed.
 - Regressions of genes have the penalty that generalised cross-validation chooses for each (Golub, Heath and Wahba 1979,
   Technometrics 21:215); those of the regulators one that it chooses for all of them together.
-- No regression takes more than half of the degrees of freedom: with more regulators than cells residuals would vanish.
+- Penalties leave about half of the degrees of freedom: with more regulators than cells residuals would vanish.
 """
 
 from __future__ import annotations

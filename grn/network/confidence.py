@@ -9,9 +9,10 @@ import pandas as pd
 
 from grn._errors import InputError
 from grn.data import CheckedData
-from grn.network.error_rates import error_rates
+from grn.network.error_rates import MIN_CELLS, error_rates
 from grn.network.network import GeneNetwork
-from grn.network.stability import Refit, stability
+from grn.network.permutation import check_permutations
+from grn.network.stability import Refit, check_resamples, stability
 from grn.network.table import EVIDENCE
 
 
@@ -47,12 +48,18 @@ def add_confidence(
     InputError
         If the network is of other genes, regulators or groups than the data.
     """
+    check_settings(resamples=resamples, permutations=permutations, cells=cells)
     names = [str(name) for name in checked.genes]
     groups = None if checked.groups is None else [str(name) for name in checked.groups.categories]
     if names != list(network.genes) or checked.tf_names != list(network.regulators):
         raise InputError(
             "The network is of other genes or regulators than the data: confidence is computed on the data that the "
             "network was inferred from."
+        )
+    if groups is not None and not network.groups:
+        raise InputError(
+            f"The data have the groups {', '.join(groups)} and the network is one without groups, of one of them or of "
+            "their mean: compute confidence for the network of all groups, and take the group from that."
         )
     if not set(network.groups) <= set(groups or []):
         raise InputError(f"The network has the groups {network.groups}, the data {groups}; give the same group_by.")
@@ -64,8 +71,16 @@ def add_confidence(
     columns = {"confidence": found, "pvalue": rates.pvalue, "qvalue": rates.qvalue}
     table = network.edges.assign(**{name: columns[name][places] for name in EVIDENCE})
     order = ["source", "target", "weight", "sign", *EVIDENCE, *(["group"] if network.groups else [])]
-    settings = {"resamples": resamples, "permutations": permutations, "seed": seed}
+    settings = {"resamples": resamples, "permutations": permutations, "cells": cells, "seed": seed}
     return replace(network, edges=table[order], params={**network.params, "confidence": settings})
+
+
+def check_settings(*, resamples: int, permutations: int | None, cells: int | None) -> None:
+    """Refuse settings out of range; arguments as of `add_confidence`."""
+    check_resamples(resamples)
+    check_permutations(permutations)
+    if cells is not None and cells < MIN_CELLS:
+        raise InputError(f"cells={cells}: p-values need {MIN_CELLS} cells or more of a group, or None for all.")
 
 
 def _places(network: GeneNetwork, groups: list[str] | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -35,11 +35,15 @@ class Residuals:
         Of every gene on all regulators, (regulators, genes), in standard deviations within groups.
     regulators, genes
         Residuals of the regulators on each other, (cells, regulators), and of the genes on them, (cells, genes).
+    expression
+        Standardised expression that was fitted, (cells, genes), and where the regulators are in it, `positions`.
     """
 
     slopes: torch.Tensor
     regulators: torch.Tensor
     genes: torch.Tensor
+    expression: torch.Tensor
+    positions: torch.Tensor
 
     @classmethod
     def of(cls, checked: CheckedData) -> Residuals:
@@ -53,24 +57,25 @@ class Residuals:
             # Of a regulator that does not vary here the residual is what the others say of it: no evidence.
             cells = torch.from_numpy(np.flatnonzero(codes == code))
             of_regulators[cells] *= own[cells].square().mean(0) > 1e-9
-        return cls(slopes, of_regulators, residuals)
+        return cls(slopes, of_regulators, residuals, z, torch.from_numpy(checked.regulators))
 
-    def departures(self, groups: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Each group's departure from the common slopes and the variance of its error, (groups, regulators, genes).
+    def departure(self, cells: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Departure of some cells from the common slopes, and the variance of its error; both (regulators, genes).
 
-        `groups` is the group of every cell, int (cells,); where a regulator does not vary in a group, its departure is
-        0 and the variance infinite.
+        `cells` are positions, int (cells,). Where the regulator does not vary in them, 0 and infinite.
         """
-        found, errors = [], []
-        for group in range(int(groups.max()) + 1):
-            cells = torch.from_numpy(np.flatnonzero(groups == group))
-            r, e = self.regulators[cells], self.genes[cells]
-            size = r.square().sum(0).unsqueeze(1)
-            varies = size > 1e-9 * len(cells)
-            size = torch.where(varies, size, 1.0)
-            found.append(torch.where(varies, r.T @ e / size, 0.0))
-            errors.append(torch.where(varies, (r.square().T @ e.square()) / size.square(), torch.inf))
-        return torch.stack(found), torch.stack(errors)
+        at = torch.from_numpy(cells)
+        r, e = self.regulators[at], self.genes[at]
+        size = r.square().sum(0).unsqueeze(1)
+        varies = size > 1e-9 * len(cells)
+        size = torch.where(varies, size, 1.0)
+        error = (r.square().T @ e.square()) / size.square()
+        return torch.where(varies, r.T @ e / size, 0.0), torch.where(varies, error, torch.inf)
+
+    def silent(self, cells: np.ndarray) -> torch.Tensor:
+        """Pairs that these cells say nothing of: regulator or gene do not vary in them; bool (regulators, genes)."""
+        still = self.expression[torch.from_numpy(cells)].square().mean(0) <= 1e-9
+        return still[self.positions].unsqueeze(1) | still
 
 
 @dataclass(frozen=True)
@@ -83,27 +88,43 @@ class GroupDepartures:
         The common slopes, (regulators, genes).
     by_group
         Departures that count, (groups, regulators, genes).
+    silent
+        Pairs of which regulator or gene do not vary in the group, which has no such edge; bool, of the same shape.
     """
 
     slopes: torch.Tensor
     by_group: torch.Tensor
+    silent: torch.Tensor
 
 
 def group_departures(checked: CheckedData) -> GroupDepartures | None:
     """Departures of every group of the data; None for data without groups, or of a single one."""
     if checked.groups is None or len(checked.groups.categories) < 2:
         return None
-    residuals = Residuals.of(checked)
-    found, errors = residuals.departures(np.asarray(checked.groups.codes))
-    precision = torch.where(errors > 0, 1 / errors, 0.0)
-    total = precision.sum(0).clamp(min=1e-30)
-    apart = found - (precision * found).sum(0) / total
-    # A group is part of the mean that it is compared with, which takes its share off the error.
-    error = (errors - 1 / total).clamp(min=1e-30)
-    counted = (1 - NOISE * error / apart.square().clamp(min=1e-30)).clamp(min=0)
-    # Departures are expected to be of the size of the slopes: what could only be found far larger, is mostly noise.
+    residuals, codes = Residuals.of(checked), np.asarray(checked.groups.codes)
+    groups = [np.flatnonzero(codes == group) for group in range(len(checked.groups.categories))]
+    # Twice over the groups, so that no more than one of them is held in full precision.
+    total, mean = torch.zeros_like(residuals.slopes), torch.zeros_like(residuals.slopes)
+    for cells in groups:
+        found, error = residuals.departure(cells)
+        precision = torch.where(error > 0, 1 / error, 0.0)
+        total += precision
+        mean += precision * found
+    total = total.clamp(min=1e-30)
+    mean /= total
     size = residuals.slopes.square().mean()
-    counted *= size / (size + error)
-    own = torch.from_numpy(checked.regulators)
-    counted[:, torch.arange(len(own)), own] = 0
-    return GroupDepartures(residuals.slopes.float(), (apart * counted).nan_to_num_().float())
+    own = torch.arange(len(checked.regulators)), torch.from_numpy(checked.regulators)
+    shape = (len(groups), *residuals.slopes.shape)
+    by_group, silent = torch.zeros(shape), torch.zeros(shape, dtype=torch.bool)
+    for group, cells in enumerate(groups):
+        found, error = residuals.departure(cells)
+        apart = found - mean
+        # A group is part of the mean that it is compared with, which takes its share off the error.
+        error = (error - 1 / total).clamp(min=1e-30)
+        counted = (1 - NOISE * error / apart.square().clamp(min=1e-30)).clamp(min=0)
+        # Departures are expected to be of the size of the slopes: what could only be found far larger is mostly noise.
+        counted *= size / (size + error)
+        counted[own] = 0
+        by_group[group] = (apart * counted).nan_to_num_()
+        silent[group] = residuals.silent(cells)
+    return GroupDepartures(residuals.slopes.float(), by_group, silent)

@@ -151,9 +151,9 @@ def _view(
     slopes = departures.slopes.T
     scale = (effects[0][:, columns] * slopes).sum() / slopes.square().sum().clamp(min=1e-30)
     parts = []
-    for apart in departures.by_group:  # one group at a time: a view of all genes is genes x genes
-        moved = effects.clone()
-        moved[0][:, columns] += scale * apart.T
+    for apart, silent in zip(departures.by_group, departures.silent, strict=True):
+        moved = effects.clone()  # one group at a time: a view of all genes is genes x genes
+        moved[0][:, columns] = (moved[0][:, columns] + scale * apart.T).masked_fill(silent.T, 0.0)
         parts.append(read_out(moved, readout)[0][:, columns])
     return torch.stack(parts)
 

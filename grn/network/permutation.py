@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from grn._errors import InputError
+
 TARGET_KINDS, REGULATOR_KINDS = 5, 3
 SMALLEST_KIND = 50
 NULL_STATISTICS = 2_000_000
@@ -33,6 +35,7 @@ class PooledNull:
     def __init__(
         self, statistic: np.ndarray, z: np.ndarray, regulators: np.ndarray, permutations: int | None = None
     ) -> None:
+        check_permutations(permutations)
         pairs = real_pairs(statistic.shape, regulators)
         tails = (z**4).mean(0)
         rows, columns = kinds(tails[regulators], REGULATOR_KINDS), kinds(tails, TARGET_KINDS)
@@ -67,6 +70,15 @@ class PooledNull:
             p = (1 + count) / (1 + self._added * len(ordered))
             found[kind] = p[np.searchsorted(ordered, observed, side="left")]
         return found
+
+
+def check_permutations(permutations: int | None) -> None:
+    """Refuse a number of permutations below 1."""
+    whole = isinstance(permutations, int) and not isinstance(permutations, bool)
+    if permutations is not None and not (whole and permutations >= 1):
+        raise InputError(
+            f"permutations={permutations!r}: expected a whole number of at least 1, or None for as many as needed."
+        )
 
 
 def real_pairs(shape: tuple[int, ...], regulators: np.ndarray) -> np.ndarray:

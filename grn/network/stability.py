@@ -47,8 +47,7 @@ def stability(
     InputError
         If `resamples` is odd or below 2, or the data have fewer than 20 cells.
     """
-    if resamples < 2 or resamples % 2:
-        raise InputError(f"resamples={resamples}: halves of the cells come in pairs, so expected 2, 4, 6 ...")
+    check_resamples(resamples)
     if len(checked.cells) < 2 * MIN_CELLS:
         raise InputError(f"confidence needs {2 * MIN_CELLS} cells, to make halves of; there are {len(checked.cells)}.")
     groups, regulators, genes = weights.shape
@@ -66,6 +65,12 @@ def stability(
                 bound = np.partition(size, size.size - kept, axis=None)[size.size - kept]
                 found[group] += (size >= max(float(bound), 1e-30)) & (np.sign(again[group]) == sign[group])
     return found / resamples
+
+
+def check_resamples(resamples: int) -> None:
+    """Refuse a number of halves that is odd or below 2."""
+    if not isinstance(resamples, int) or resamples < 2 or resamples % 2:
+        raise InputError(f"resamples={resamples!r}: halves of the cells come in pairs, so expected 2, 4, 6 ...")
 
 
 def subset(checked: CheckedData, cells: np.ndarray) -> CheckedData:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from grn._errors import InputError
 from grn.data import CheckedData, ExpressionDataModule
 from grn.data.statistics import gene_statistics
 from grn.network import GeneNetwork
-from grn.network.confidence import add_confidence
+from grn.network.confidence import add_confidence, check_settings
 from grn.network.contexts import group_departures
 from grn.network.extract import weights_of
 from grn.network.stability import Refit
-from grn.training.build import STARTING_CELLS, build_model, noise_of
+from grn.training.build import STARTING_CELLS, build_model, noise_of, starting_cells
 
 
 def with_confidence(network: GeneNetwork, checked: CheckedData, config: dict[str, Any]) -> GeneNetwork:
@@ -35,6 +33,7 @@ def with_confidence(network: GeneNetwork, checked: CheckedData, config: dict[str
 def refuse_confidence(config: dict[str, Any]) -> None:
     """Refuse confidence where it cannot be had, before anything is computed."""
     if config["confidence"] is not None:
+        check_settings(**config["confidence"])
         refit_of(config)
 
 
@@ -68,8 +67,8 @@ def refit_of(config: dict[str, Any]) -> Refit:
         )
         data = ExpressionDataModule(checked, batch_size=STARTING_CELLS, validation_fraction=0.0, seed=config["seed"])
         batches = list(data.predict_dataloader())
-        with torch.no_grad():
-            made.start(batches[0]["x"], noise_of(made, config["training"]["noise"]), batches[0]["batch"])
+        start = starting_cells(data, config["seed"])
+        made.start(start["x"], noise_of(made, config["training"]["noise"]), start["batch"])
         groups = None if checked.groups is None else [str(name) for name in checked.groups.categories]
         return weights_of(made, batches, checked.regulators.tolist(), groups, readout, group_departures(checked))
 

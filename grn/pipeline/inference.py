@@ -126,8 +126,12 @@ def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
     refuse_earlier_version(trained)
     group_by = config["group_by"] or trained["group_by"]
     prior = load_prior(config["prior"])
+    for setting in ("prior", "confidence"):
+        if trained.get(setting) is not None and config[setting] is None:
+            logger.info("the run's own %s is not repeated: give %s=... for it", setting, setting)
     merged = {
         **trained,
+        "data": config["data"] or trained["data"],
         "network": config["network"],
         "confidence": config["confidence"],
         "dynamics": config["dynamics"] or trained["dynamics"],

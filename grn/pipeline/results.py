@@ -81,6 +81,7 @@ def how_data_were_read(checked: CheckedData, config: dict[str, Any]) -> dict[str
     return {
         "seed": config["seed"],
         "tf": config["tf"],
+        "cells": len(checked.cells),
         "expression": f"{checked.report.source} ({checked.report.kind})",
         **{key: config[key] for key in ("group_by", "batch_key", "allow_negative")},
         "layer": config["data"]["layer"],

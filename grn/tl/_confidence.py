@@ -84,7 +84,14 @@ def confidence(
         "model": params.get("model"),
         "training": params.get("training"),
     }
-    found = with_confidence(network, checked_again(adata, network), config)
+    checked = checked_again(adata, network)
+    before = params.get("cells"), len(adata.uns[key]["genes"])
+    if before != (len(checked.cells), len(checked.genes)):
+        raise InputError(
+            f"The network under {key!r} is of {before[0]} cells and {before[1]} genes, and these data have "
+            f"{len(checked.cells)} and {len(checked.genes)}: use the AnnData that it was inferred in, or infer again."
+        )
+    found = with_confidence(network, checked, config)
     target = adata.copy() if copy else adata
     add_to_anndata(target, found, key_added=key)
     return target if copy else None

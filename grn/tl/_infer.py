@@ -30,6 +30,7 @@ def infer(
     layer: str | None = None,
     group_by: str | None = None,
     batch_key: str | None = None,
+    allow_negative: bool = False,
     confidence: bool = False,
     dynamics: str | None = None,
     prior: pd.DataFrame | str | os.PathLike[str] | None = None,
@@ -61,6 +62,8 @@ def infer(
         group's own cells).
     batch_key
         Column of `adata.obs` with batches (donors, plates), between which every gene may have another mean.
+    allow_negative
+        Take negative or scaled values as they are instead of refusing them.
     confidence
         Add confidence, p-values and q-values to the edges, see :func:`confidence`; takes a few times as long.
     dynamics
@@ -151,6 +154,7 @@ def infer(
     config["tf"] = tf if isinstance(tf, str) else list(tf)
     config["data"] = {"name": "anndata", "layer": layer}
     config["group_by"], config["batch_key"] = group_by, batch_key
+    config["allow_negative"] |= allow_negative
     table = None
     if isinstance(prior, str | os.PathLike):
         if known == "file":
@@ -169,6 +173,7 @@ def infer(
         return None
     target = adata.copy() if copy else adata
     add_to_anndata(target, network, key_added=key_added)
+    target.obsm.pop(f"{key_added}_attention", None)  # of an earlier model
     if attention is not None:
         target.obsm[f"{key_added}_attention"] = attention
     return target if copy else None

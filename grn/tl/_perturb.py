@@ -32,6 +32,8 @@ def perturb(
     network: GeneNetwork | None = None,
     key: str = "grn",
     layer: str | None = None,
+    batch_key: str | None = None,
+    allow_negative: bool = False,
     damping: float = 1.0,
     key_added: str = "grn_perturbed",
 ) -> pd.DataFrame:
@@ -56,8 +58,8 @@ def perturb(
         Default: the network under `key`. Of several groups, that of `group`, or the mean over groups.
     key
         Where the network of `adata` is.
-    layer
-        As in :func:`grn.pp.check`; by default that of the network.
+    layer, batch_key, allow_negative
+        As in :func:`grn.pp.check`; by default those of the network.
     damping
         What each step along an edge leaves of the signal, above 0 and at most 1.
     key_added
@@ -94,7 +96,9 @@ def perturb(
     network = from_anndata(adata, key) if network is None else network
     # Groups are of use where one is chosen: other cells may not have the network's column.
     read = network if group is not None else replace(network, params={**network.params, "group_by": None})
-    checked = checked_again(adata, read, layer=layer, group_by=group_by)
+    checked = checked_again(
+        adata, read, layer=layer, group_by=group_by, batch_key=batch_key, allow_negative=allow_negative or None
+    )
     found = predict(network, checked, levels_of(checked, ko, oe), group=group, damping=damping)
     x = np.array(checked.x) if isinstance(checked.x, np.ndarray) else checked.x.toarray()
     x[found.cells] = found.expression
@@ -111,6 +115,11 @@ def levels_of(
 ) -> dict[str, float]:
     """New level of every perturbed gene; arguments as of `perturb`."""
     out = dict.fromkeys(_names(ko), 0.0)
+    if out and float(checked.x.min()) < 0:
+        raise InputError(
+            "These values go below 0, where 0 is no knock-out but a mean level: give the level of the knock-out, "
+            f"oe={{{next(iter(out))!r}: -1.5}}, or data that are not scaled."
+        )
     given = {str(name): _level(name, level) for name, level in oe.items()} if isinstance(oe, Mapping) else {}
     for name in given or _names(None if isinstance(oe, Mapping) else oe):
         if name in out:

@@ -28,4 +28,11 @@ def checked_again(adata: AnnData, network: GeneNetwork, **changes: Any) -> Check
     settings: dict[str, Any] = {name: network.params.get(name) for name in _READ}
     settings |= {name: value for name, value in changes.items() if value is not None}
     settings["allow_negative"] = bool(settings["allow_negative"])
-    return check(adata, tf=list(network.regulators), **settings)
+    checked = check(adata, tf=list(network.regulators), **settings)
+    outside = checked.genes[~checked.genes.isin(adata.var_names)]
+    if len(outside):
+        raise InputError(
+            f"adata.raw has {len(outside)} genes that adata has not, e.g. {outside[0]!r}, so results do not fit into "
+            "its slots: use adata.raw.to_adata() instead."
+        )
+    return checked

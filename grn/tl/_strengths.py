@@ -15,6 +15,9 @@ def strengths(
     *,
     key: str = "grn",
     layer: str | None = None,
+    group_by: str | None = None,
+    batch_key: str | None = None,
+    allow_negative: bool = False,
     key_added: str = "grn_strength",
     copy: bool = False,
 ) -> AnnData | None:
@@ -33,8 +36,8 @@ def strengths(
         The AnnData in which the network was inferred, or other cells of the same genes.
     key
         Where the network is.
-    layer
-        As in :func:`grn.pp.check`; by default that of the network.
+    layer, group_by, batch_key, allow_negative
+        As in :func:`grn.pp.check`; by default those of the network.
     key_added
         Name of the slot.
     copy
@@ -68,7 +71,10 @@ def strengths(
 
     check_key(key_added)
     network = from_anndata(adata, key)
-    found = size(network, checked_again(adata, network, layer=layer))
+    checked = checked_again(
+        adata, network, layer=layer, group_by=group_by, batch_key=batch_key, allow_negative=allow_negative or None
+    )
+    found = size(network, checked)
     target = adata.copy() if copy else adata
     target.obsm[key_added] = found
     return target if copy else None

@@ -160,7 +160,7 @@ def test_groups_of_few_cells_keep_the_common_network(few: int, data: tuple[annda
     adata.obs.iloc[np.random.default_rng(0).choice(CELLS, few, replace=False), 0] = "few"
     checked = of(adata)
     assert list(checked.groups.categories) == ["few", "many"]
-    raw = Residuals.of(checked).departures(np.asarray(checked.groups.codes))[0][0, :, TFS:]
+    raw = Residuals.of(checked).departure(np.flatnonzero(checked.groups == "few"))[0][:, TFS:]
     departures = group_departures(checked)
     assert departures is not None
     size = float(departures.slopes.square().mean())
@@ -168,17 +168,19 @@ def test_groups_of_few_cells_keep_the_common_network(few: int, data: tuple[annda
     assert float(departures.by_group.square().mean((1, 2)).max()) < 0.03 * size
 
 
-def test_where_a_regulator_does_not_vary_the_common_slope_stays(data: tuple[anndata.AnnData, np.ndarray]) -> None:
+def test_where_a_regulator_does_not_vary_nothing_is_said_of_it(data: tuple[anndata.AnnData, np.ndarray]) -> None:
     """Its residual on the others varies even there, with what the others do: that says nothing of its own slopes."""
     adata = data[0].copy()
     adata.obs["kind"] = np.where(np.arange(2 * CELLS) % 3 == 0, "silent", adata.obs["kind"])
     adata.X[(adata.obs["kind"] == "silent").to_numpy(), 4] = 1.7
     checked = of(adata)
-    found, errors = Residuals.of(checked).departures(np.asarray(checked.groups.codes))
+    found, errors = Residuals.of(checked).departure(np.flatnonzero(checked.groups == "silent"))
     departures = group_departures(checked)
     assert departures is not None
-    assert not found[2, 4].any()
-    assert bool(errors[2, 4].isinf().all())
+    assert not found[4].any()
+    assert bool(errors[4].isinf().all())
+    assert bool(departures.silent[2, 4].all())
+    assert int(departures.silent.sum()) == departures.silent.shape[2] + TFS - 1
     assert not departures.by_group[2, 4].any()
     assert bool(departures.by_group.isfinite().all())
     # Other regulators depart there, and this one between the other groups.
@@ -215,7 +217,8 @@ def test_a_pair_by_hand() -> None:
     codes = np.asarray(checked.groups.codes)
     z = within_strata(checked.x, codes)
     residuals = Residuals.of(checked)
-    found, errors = residuals.departures(codes)
+    parts = [residuals.departure(np.flatnonzero(codes == group)) for group in range(3)]
+    found, errors = (torch.stack(one) for one in zip(*parts, strict=True))
     common = float(residuals.slopes[0, 1])
     slopes, variances = [], []
     for group in range(3):
@@ -261,3 +264,23 @@ def test_the_order_of_groups_and_cells_does_not_matter(data: tuple[anndata.AnnDa
     assert one is not None
     assert other is not None
     torch.testing.assert_close(other.by_group.flip(0), one.by_group, rtol=0, atol=1e-5)
+
+
+def test_a_group_has_no_edges_of_what_is_silent_in_it() -> None:
+    """Neither of a regulator nor to a gene that none of its cells expresses; the other group keeps them."""
+    random = np.random.default_rng(0)
+    x = random.poisson(3.0, (300, 12)).astype(np.float32)
+    x[:, 6] += 2 * x[:, 0]
+    x[:, 7] += 2 * x[:, 1]
+    x[:150, [0, 7]] = 0
+    adata = anndata.AnnData(
+        x, obs=pd.DataFrame({"kind": ["a"] * 150 + ["b"] * 150}, index=[f"c{i}" for i in range(300)])
+    )
+    adata.var_names = [f"g{i}" for i in range(12)]
+    grn.tl.infer(adata, tf=[f"g{i}" for i in range(6)], group_by="kind")
+    network = grn.get.network(adata)
+    silent, loud = (network.matrix(group) for group in ("a", "b"))
+    assert not silent.loc["g0"].any()
+    assert not silent["g7"].any()
+    assert loud.loc["g0"].drop("g0").all()
+    assert loud.loc["g1", "g7"] > 0.3

@@ -164,7 +164,8 @@ def test_two_views_are_one_network() -> None:
 
 def departures(slopes: Tensor, *by_group: Tensor) -> GroupDepartures:
     """Of slopes and departures given as effects, (genes, keys)."""
-    return GroupDepartures(slopes.T, torch.stack([one.T for one in by_group]))
+    apart = torch.stack([one.T for one in by_group])
+    return GroupDepartures(slopes.T, apart, torch.zeros_like(apart, dtype=torch.bool))
 
 
 def two_groups(x: Tensor) -> list[dict[str, Tensor]]:

@@ -17,7 +17,7 @@ from grn.data import CheckedData, check
 from grn.network import GeneNetwork
 from grn.network.confidence import add_confidence
 from grn.network.stability import _half, stability, subset
-from grn.pipeline.confidence import refit_of, with_confidence
+from grn.pipeline.confidence import refit_of, refuse_confidence, with_confidence
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_columns_stand_by_their_edges_in_every_group(data: CheckedData) -> None:
     for name, values in by_group.items():
         table = found.of_group(name).edges
         assert table.loc[table["confidence"] == 1, "weight"].abs().min() >= np.sort(np.abs(values).ravel())[-16]
-    assert found.params["confidence"] == {"resamples": 2, "permutations": 2, "seed": 0}
+    assert found.params["confidence"] == {"resamples": 2, "permutations": 2, "cells": 10_000, "seed": 0}
 
 
 def test_other_data_are_refused(data: CheckedData) -> None:
@@ -144,3 +144,12 @@ def test_800_genes_in_two_minutes() -> None:
     edges = with_confidence(network, data, settings).edges
     assert time.perf_counter() - start < 120
     assert edges["confidence"].max() == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("resamples=3", "come in pairs"), ("permutations=0", "at least 1"), ("cells=5", "20 cells or more")],
+)
+def test_settings_are_refused_before_training(setting: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        refuse_confidence(config(f"confidence.{setting}"))

@@ -234,7 +234,8 @@ def test_formats_without_a_place_for_groups_say_so(name, grouped, tmp_path):
 
 
 def test_a_run_writes_each_format_under_its_file(network, tmp_path):
-    settings = {"formats": list(FORMATS), "graphml_top": 4, "figure_top": 4}
+    every = dict.fromkeys(("fdr", "per_target", "top_k"))
+    settings = {"formats": list(FORMATS), "graphml_top": 4, "figure_top": 4, **every}
     write_run(network, tmp_path / "run", settings)
     assert {form.file for form in FORMATS.values()} < {path.name for path in (tmp_path / "run").iterdir()}
     for form in FORMATS.values():
