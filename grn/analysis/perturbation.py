@@ -1,12 +1,12 @@
 """What a knock-out or overexpression does to the other genes, propagated through the signed network.
 
-The slope of a target on a regulator is taken along the edges of the network alone, and with caution:
+The slope of a gene on a regulator is taken along the edges of the network alone, as far as the cells bear it out:
 
-    b_ji = sign(w_ji) min(|w_ji|, |r_ji|)     where w_ji, r_ji and the network's edge j -> i have one sign, else 0
+    b_ji = r_ji max(0, 1 - c / T_ji^2)     where r_ji and the network's edge j -> i have one sign, else 0
 
-with w the slope in a regression on all regulators together (ridge, as little as the cells allow) and r that on the
-regulator alone: what comes from other regulators swells r, and what regulators that go together take from each other
-swells w. A change s of the perturbed genes reaches the others as the fixed point
+with r the slope on the regulator alone, and T what both share beyond all other regulators
+(`grn.models.partial_regression`), whose square is 1 on average where that is nothing; c is 2, and 4 between regulators,
+where a false edge misleads all that follows. A change s of the perturbed genes reaches the others as the fixed point
 
     d_k = s_k                                for a perturbed gene, which nothing can move
     d_i = damping sum_j b_ji d_j             for every other gene
@@ -35,6 +35,8 @@ from grn.data.centring import within_strata
 from grn.models.partial_regression import PartialRegression
 from grn.network.network import GeneNetwork
 
+# In units of T^2, which is 1 on average where there is nothing.
+NOISE, NOISE_BETWEEN_REGULATORS = 2.0, 4.0
 LARGEST_RADIUS = 0.95
 _STEPS, _SMALLEST = 10_000, 1e-9
 
@@ -122,9 +124,10 @@ def signed_slopes(network: GeneNetwork, checked: CheckedData) -> np.ndarray:
     codes = np.zeros(len(checked.cells), dtype=np.int64) if codes is None else codes
     z = torch.from_numpy(within_strata(checked.x, codes))
     regression = PartialRegression(z, torch.from_numpy(checked.regulators), lost=int(codes.max()) + 1)
-    together = regression.least_penalised().numpy()
-    alone = (z[:, checked.regulators].T @ z / len(z)).numpy()
-    slopes = np.where(together * alone > 0, np.sign(together) * np.minimum(np.abs(together), np.abs(alone)), 0.0)
+    noise = np.full(len(checked.genes), NOISE)
+    noise[checked.regulators] = NOISE_BETWEEN_REGULATORS
+    borne_out = np.clip(1 - noise / np.maximum(regression.statistics().numpy() ** 2, 1e-30), 0, None)
+    slopes = (z[:, checked.regulators].T @ z / len(z)).numpy() * borne_out
     tfs, genes = pd.Index(checked.tf_names), pd.Index(checked.genes.astype(str))
     weights = network.matrix().reindex(index=tfs, columns=genes, fill_value=0.0).to_numpy()
     along = weights != 0 if not network.signed else np.sign(weights) == np.sign(slopes)

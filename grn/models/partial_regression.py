@@ -119,14 +119,6 @@ class PartialRegression:
         """Each regulator's residual r_j on all others, (cells, regulators)."""
         return self._v @ (self._own.inverse / self._own.inverse.diagonal())
 
-    def least_penalised(self) -> Tensor:
-        """Slopes of every gene on all regulators at the smallest penalty allowed, (regulators, genes), 0 on itself."""
-        slopes = self._fits[0].inverse @ (self._v.T @ self.z)
-        slopes[:, self.regulators] = self._slopes(
-            self._fits[0], self._v.T @ self._v, torch.arange(len(self.regulators))
-        )[0]
-        return slopes
-
     def fit(self) -> tuple[Tensor, Tensor]:
         """Slopes of every gene on all regulators (regulators, genes), 0 on itself, and residuals (cells, genes)."""
         slopes = self._v.new_zeros(len(self.regulators), self.genes)

