@@ -110,6 +110,8 @@ def show_first_sight(network: GeneNetwork, folder: Path, edges: int = 10, regula
     _print_table("Main regulators", table)
     for figure in sorted((folder / "figures").glob("*.png")):
         show(f"Figure  {_short(figure)}")
+    if (folder / "report.html").exists():
+        show(f"Report  {_short(folder / 'report.html')}")
     show(f"Folder  {_short(folder)}")
 
 

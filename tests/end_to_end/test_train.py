@@ -154,7 +154,7 @@ def test_the_sphere_of_one_view_scales_each_target(train_here: Callable[..., Gen
 
 def test_infer_again_gives_the_run(trained: Path, tmp_path: Path) -> None:
     again = infer_again(trained, tmp_path / "again")
-    pd.testing.assert_frame_equal(again.edges, GeneNetwork.read(trained).edges, check_dtype=False, rtol=1e-5)
+    pd.testing.assert_frame_equal(again.edges, GeneNetwork.read(trained).edges, check_dtype=False, rtol=1e-4, atol=1e-5)
 
 
 def test_infer_on_other_cells(trained: Path, tmp_path: Path, krumsiek: anndata.AnnData) -> None:
@@ -223,8 +223,8 @@ def test_python_gives_the_same_network(trained: Path, krumsiek: anndata.AnnData,
     assert grn.tl.infer(krumsiek, tf="all", overrides=short) is None
     expected = GeneNetwork.read(trained).edges
     pd.testing.assert_frame_equal(
-        grn.get.network(krumsiek).edges, expected, check_dtype=False, check_exact=False, rtol=1e-5
-    )
+        grn.get.network(krumsiek).edges, expected, check_dtype=False, check_exact=False, rtol=1e-4, atol=1e-5
+    )  # on another number of threads the last digits differ
     assert krumsiek.var["is_tf"].all()
     assert krumsiek.varp["grn"].shape == (11, 11)
     copy = grn.tl.infer(krumsiek, tf="all", overrides=short, copy=True, key_added="again")
