@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
+CHANCE = (0, (1, 4))  # sparser dots than any curve's
+
 
 def precision_recall(
     networks: AnnData | GeneNetwork | pd.DataFrame | Mapping[str, AnnData | GeneNetwork | pd.DataFrame],
@@ -101,11 +103,13 @@ def precision_recall(
         style: dict[str, Any] = {"drawstyle": "steps-pre", "color": colour, "linestyle": dashes, "linewidth": 1.8}
         shown += ax.plot(*_steps(true, strength), label=label, **style)
         if not together:
-            ax.axhline(density, color=colour, linewidth=1.0, linestyle=":")
+            ax.axhline(density, color=colour, linewidth=1.0, linestyle=CHANCE)
     if together:
-        chance = ax.axhline(densities[0], color=INK, linewidth=1.2, linestyle=":", label=f"chance {densities[0]:.3f}")
+        chance = ax.axhline(
+            densities[0], color=INK, linewidth=1.2, linestyle=CHANCE, label=f"chance {densities[0]:.3f}"
+        )
     else:
-        (chance,) = ax.plot([], [], color=INK, linewidth=1.2, linestyle=":", label="chance of each network")
+        (chance,) = ax.plot([], [], color=INK, linewidth=1.2, linestyle=CHANCE, label="chance of each network")
     shown.append(chance)
     ax.set(xlim=(0.0, 1.0), ylim=(0.0, 1.02))
     ax.set_xlabel("recall", fontsize=10)

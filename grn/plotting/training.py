@@ -79,6 +79,8 @@ def training(run: pd.DataFrame | str | os.PathLike[str], ax: Axes | None = None)
     )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_xlabel("epoch", fontsize=10)
+    # Losses that hardly fall are written in full: an offset above the axes would lie on the legend.
+    ax.ticklabel_format(axis="y", useOffset=False)
     ax.set_ylabel("loss", fontsize=10)
     tidy(ax, grid="y")
     ax.legend(

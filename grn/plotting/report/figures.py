@@ -63,17 +63,11 @@ def training_figure(metrics: pd.DataFrame | None) -> Figure | None:
     first, last = (float(metrics["train_loss"].iloc[place]) for place in (0, -1))
     return _figure(
         "Training",
-        lambda: _without_offset(draw_training(metrics)),
+        lambda: draw_training(metrics),
         f"Losses by epoch: the training loss goes from {first:.4g} to {last:.4g} in {len(metrics)} epochs.",
         "The network was read from the best epoch. The loss says how well genes are predicted, not how true the "
         "network is.",
     )
-
-
-def _without_offset(ax: Axes) -> Axes:
-    """Losses that hardly fall are written in full: an offset above the axes would lie on the legend."""
-    ax.ticklabel_format(axis="y", useOffset=False)
-    return ax
 
 
 def _network(whole: GeneNetwork, record: dict[str, Any], mean: str) -> Figure:
