@@ -19,6 +19,7 @@ import torch
 from grn._errors import InputError, did_you_mean
 from grn._log import logger
 from grn.data import CheckedData
+from grn.data.centring import batches
 from grn.network.contexts import Residuals
 from grn.network.permutation import PooledNull, check_permutations, qvalues, real_pairs
 
@@ -70,8 +71,7 @@ def differential(
     check_permutations(permutations)
     comparisons = _comparisons(checked, group, reference)
     residuals = Residuals.of(checked)
-    batch = checked.batch_codes
-    batch = np.zeros(len(checked.cells), dtype=np.int64) if batch is None else batch
+    batch = batches(checked)
     tables = []
     for index, (one, other) in enumerate(comparisons):
         labels = _labels(checked, one, other)
@@ -89,7 +89,7 @@ def differential(
 
 
 def _comparisons(checked: CheckedData, group: str | None, reference: str) -> list[tuple[str, str]]:
-    names = [] if checked.groups is None else [str(name) for name in checked.groups.categories]
+    names = checked.group_names or []
     if len(names) < 2:
         raise InputError(
             "Edges are compared between groups of cells, and the data have "

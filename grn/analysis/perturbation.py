@@ -31,7 +31,7 @@ import torch
 from grn._errors import InputError, did_you_mean
 from grn._log import logger
 from grn.data import CheckedData
-from grn.data.centring import within_strata
+from grn.data.centring import batches, scaled_within_strata
 from grn.models.partial_regression import PartialRegression
 from grn.network.network import GeneNetwork
 
@@ -120,9 +120,9 @@ def signed_slopes(network: GeneNetwork, checked: CheckedData) -> np.ndarray:
 
     In units of the target's expression for one unit of the regulator's, 0 where the network has no edge of that sign.
     """
-    codes = checked.batch_codes
-    codes = np.zeros(len(checked.cells), dtype=np.int64) if codes is None else codes
-    z = torch.from_numpy(within_strata(checked.x, codes))
+    codes = batches(checked)
+    values, spread = scaled_within_strata(checked.x, codes)
+    z = torch.from_numpy(values)
     regression = PartialRegression(z, torch.from_numpy(checked.regulators), lost=int(codes.max()) + 1)
     noise = np.full(len(checked.genes), NOISE)
     noise[checked.regulators] = NOISE_BETWEEN_REGULATORS
@@ -131,7 +131,6 @@ def signed_slopes(network: GeneNetwork, checked: CheckedData) -> np.ndarray:
     tfs, genes = pd.Index(checked.tf_names), pd.Index(checked.genes.astype(str))
     weights = network.matrix().reindex(index=tfs, columns=genes, fill_value=0.0).to_numpy()
     along = weights != 0 if not network.signed else np.sign(weights) == np.sign(slopes)
-    spread = _spread(checked, codes)
     return np.asarray(slopes * along * spread / np.maximum(spread[checked.regulators][:, None], 1e-30))
 
 
@@ -181,13 +180,6 @@ def _same_total(before: np.ndarray, after: np.ndarray, fixed: np.ndarray) -> np.
     return np.asarray(np.log1p(new))
 
 
-def _spread(checked: CheckedData, codes: np.ndarray) -> np.ndarray:
-    x = np.array(checked.x) if isinstance(checked.x, np.ndarray) else checked.x.toarray()
-    for code in range(int(codes.max()) + 1):
-        x[codes == code] -= x[codes == code].mean(0)
-    return np.asarray(x.std(0, dtype=np.float64))
-
-
 def _refuse(
     network: GeneNetwork, checked: CheckedData, levels: Mapping[str, float], group: str | None, damping: float
 ) -> None:
@@ -203,7 +195,7 @@ def _refuse(
     if not 0 < damping <= 1:
         raise InputError(f"damping={damping!r}: expected what a step leaves of the signal, above 0 and at most 1.")
     if group is not None and (checked.groups is None or group not in list(checked.groups.categories)):
-        known = [] if checked.groups is None else [str(name) for name in checked.groups.categories]
+        known = checked.group_names or []
         raise InputError(
             f"group={group!r} is no group of the data; they are {', '.join(known) or 'not grouped: give group_by too'}."
             f"{did_you_mean(group, known)}"

@@ -94,8 +94,7 @@ def chosen_edges(
             f"{', '.join(map(repr, network.groups))}."
         )
     chosen = network.ungrouped() if group is None else network.of_group(group)
-    if fdr is not None:
-        chosen = chosen.significant(fdr)
+    chosen = chosen.chosen(fdr=fdr)
     if top is None and per_target is None and fdr is None:
         density = len(chosen) / max(1, len(chosen.regulators) * len(chosen.genes))
         per_target = PER_TARGET if density > DENSE else None
@@ -104,9 +103,7 @@ def chosen_edges(
             "regulons: %s, because none of top, per_target and fdr is given and %.2g %% of the pairs have an edge",
             kept, 100 * density,
         )  # fmt: skip
-    if per_target is not None:
-        chosen = chosen.per_target(per_target)
-    return chosen if top is None else chosen.top(top)
+    return chosen.chosen(per_target=per_target, top=top)
 
 
 def set_names(table: pd.DataFrame) -> pd.Series:

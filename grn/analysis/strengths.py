@@ -39,7 +39,7 @@ def strengths(network: GeneNetwork, checked: CheckedData) -> pd.DataFrame:
     if not network.groups:
         found = standardised * _norms(network, checked.tf_names)
     else:
-        here = [] if checked.groups is None else [str(name) for name in checked.groups.categories]
+        here = checked.group_names or []
         unknown = [name for name in here if name not in network.groups]
         if unknown or not here:
             raise InputError(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from grn._errors import InputError
+from grn.commands._files import TABLES, checked_output, given_data, write_h5ad, write_table
 from grn.commands._launch import launch, task
-from grn.commands._tables import TABLES, checked_output, write_h5ad, write_table
 from grn.config import conf_dir
 
 
@@ -16,14 +15,11 @@ from grn.config import conf_dir
 def activity(cfg: DictConfig) -> None:
     """Read, score, write."""
     from grn import console, tl
-    from grn.config import load_data
     from grn.network import GeneNetwork
 
     output = checked_output(cfg.output, (*TABLES, ".h5ad"))
-    if cfg.data is None:
-        raise InputError("data must be given: for instance data=h5ad data.path=my.h5ad")
+    adata = given_data(cfg)
     network = GeneNetwork.read(cfg.network)
-    adata = load_data(cfg.data)
     names = ("method", "per_target", "top", "fdr", "min_targets", "group", "group_by", "centre", "allow_negative")
     tl.activity(adata, network, layer=cfg.data.layer, **{name: cfg[name] for name in names})
     scores, padj = adata.obsm["grn_activity"], adata.obsm.get("grn_activity_padj")

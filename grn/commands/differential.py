@@ -5,9 +5,8 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from grn._errors import InputError
+from grn.commands._files import checked_output, given_data, write_table
 from grn.commands._launch import launch, task
-from grn.commands._tables import checked_output, write_table
 from grn.config import conf_dir
 
 SHOWN = 10
@@ -18,15 +17,13 @@ SHOWN = 10
 def differential(cfg: DictConfig) -> None:
     """Read, compare, write, show the edges that differ most."""
     from grn import console, tl
-    from grn.config import load_data
 
     output = checked_output(cfg.output)
-    if cfg.data is None:
-        raise InputError("data must be given: for instance data=h5ad data.path=my.h5ad")
+    adata = given_data(cfg)
     names = ("group_by", "group", "reference", "batch_key", "permutations", "seed", "allow_negative")
     tf = OmegaConf.to_object(cfg.tf) if OmegaConf.is_list(cfg.tf) else cfg.tf
     table = tl.differential(
-        load_data(cfg.data),
+        adata,
         tf=cfg.data.tf if tf is None else tf,  # type: ignore[arg-type]
         layer=cfg.data.layer,
         **{name: cfg[name] for name in names},

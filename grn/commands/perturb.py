@@ -5,9 +5,8 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from grn._errors import InputError
+from grn.commands._files import TABLES, checked_output, given_data, write_h5ad, write_table
 from grn.commands._launch import launch, task
-from grn.commands._tables import TABLES, checked_output, write_h5ad, write_table
 from grn.config import conf_dir
 
 SHOWN = 15
@@ -18,13 +17,10 @@ SHOWN = 15
 def perturb(cfg: DictConfig) -> None:
     """Read, predict, write, show the genes that move most."""
     from grn import console, tl
-    from grn.config import load_data
     from grn.network import GeneNetwork
 
     output = checked_output(cfg.output, (*TABLES, ".h5ad"))
-    if cfg.data is None:
-        raise InputError("data must be given: the unperturbed cells, for instance data=h5ad data.path=my.h5ad")
-    adata = load_data(cfg.data)
+    adata = given_data(cfg, "the unperturbed cells, ")
     ko, oe = (OmegaConf.to_object(one) if OmegaConf.is_config(one) else one for one in (cfg.ko, cfg.oe))
     names = ("group", "group_by", "batch_key", "allow_negative", "damping")
     table = tl.perturb(

@@ -68,6 +68,11 @@ class CheckedData:
     batches: pd.Categorical | None = None
 
     @property
+    def group_names(self) -> list[str] | None:
+        """Names of the groups, in the order of their codes; None without groups."""
+        return None if self.groups is None else [str(name) for name in self.groups.categories]
+
+    @property
     def batch_codes(self) -> np.ndarray | None:
         """Batch of every cell as int64 `(cells,)`; None without batches."""
         return None if self.batches is None else self.batches.codes.astype(np.int64)

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from grn._errors import InputError
 from grn._log import logger
+from grn.data.centring import batches
 from grn.data.check import CheckedData
 
 Batch = dict[str, torch.Tensor]
@@ -41,8 +42,7 @@ class CellBatches(Dataset[Batch]):
         cells = checked.x.shape[0]
         codes = np.zeros(cells) if checked.groups is None else checked.groups.codes
         self.group = torch.from_numpy(np.asarray(codes, dtype=np.int64))
-        batches = checked.batch_codes
-        self.batch = torch.from_numpy(np.zeros(cells, dtype=np.int64) if batches is None else batches)
+        self.batch = torch.from_numpy(batches(checked))
 
     def __len__(self) -> int:
         return self.x.shape[0]

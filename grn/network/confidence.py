@@ -50,7 +50,7 @@ def add_confidence(
     """
     check_settings(resamples=resamples, permutations=permutations, cells=cells)
     names = [str(name) for name in checked.genes]
-    groups = None if checked.groups is None else [str(name) for name in checked.groups.categories]
+    groups = checked.group_names
     if names != list(network.genes) or checked.tf_names != list(network.regulators):
         raise InputError(
             "The network is of other genes or regulators than the data: confidence is computed on the data that the "

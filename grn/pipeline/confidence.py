@@ -69,7 +69,8 @@ def refit_of(config: dict[str, Any]) -> Refit:
         batches = list(data.predict_dataloader())
         start = starting_cells(data, config["seed"])
         made.start(start["x"], noise_of(made, config["training"]["noise"]), start["batch"])
-        groups = None if checked.groups is None else [str(name) for name in checked.groups.categories]
-        return weights_of(made, batches, checked.regulators.tolist(), groups, readout, group_departures(checked))
+        return weights_of(
+            made, batches, checked.regulators.tolist(), checked.group_names, readout, group_departures(checked)
+        )
 
     return refit

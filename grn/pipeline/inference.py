@@ -164,7 +164,7 @@ def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
             )
         checked = _align(found, description)
     console.show_gate(checked.report)
-    groups = None if checked.groups is None else [str(name) for name in checked.groups.categories]
+    groups = checked.group_names
     refuse_formats(config["network"]["formats"], grouped=groups is not None)
     data = build_data({**trained["training"], "validation_fraction": 0.0}, checked, trained["seed"])
     with watch.phase("extract"):

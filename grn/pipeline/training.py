@@ -103,7 +103,7 @@ def infer(
         checked = checked_data(adata, config)
     if show_gate:
         console.show_gate(checked.report)
-    groups = None if checked.groups is None else [str(name) for name in checked.groups.categories]
+    groups = checked.group_names
     refuse_formats(config["network"]["formats"], grouped=groups is not None)
     if prior is not None:
         prior.on(checked.genes, checked.regulators)  # what cannot be used is said before training

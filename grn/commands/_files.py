@@ -1,4 +1,4 @@
-"""Tables that commands write, in the format of the file's ending."""
+"""What commands on a network read and write: data that must be given, and tables by the ending of the file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,18 @@ from grn._files import atomic_path
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+    from omegaconf import DictConfig
 
 TABLES = (".csv", ".tsv", ".parquet")
+
+
+def given_data(cfg: DictConfig, what: str = "") -> AnnData:
+    """The data of a command that cannot do without; `what` they are stands in the message where there are none."""
+    from grn.config import load_data
+
+    if cfg.data is None:
+        raise InputError(f"data must be given: {what}for instance data=h5ad data.path=my.h5ad")
+    return load_data(cfg.data)
 
 
 def checked_output(output: str, endings: tuple[str, ...] = TABLES) -> Path:
