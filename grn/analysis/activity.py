@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from grn._errors import InputError, did_you_mean
 from grn._log import logger
+from grn._process import unchanged_process
 from grn.analysis.regulons import regulons, set_names
 from grn.data.identifiers import alike, examples
 from grn.network.network import GeneNetwork
@@ -233,15 +233,13 @@ def _run(
     from anndata import AnnData
 
     data = AnnData(x, obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=genes))
-    threads = torch.get_num_threads()
     # empty=False: decoupler must not drop genes that one group of cells does not express.
     try:
-        method(data, net, tmin=1, empty=False, bsize=max(1, _BLOCK_VALUES // len(genes)))
+        with unchanged_process():  # decoupler's compiled loops set the number of threads for the whole process
+            method(data, net, tmin=1, empty=False, bsize=max(1, _BLOCK_VALUES // len(genes)))
     except (AssertionError, ValueError, np.linalg.LinAlgError) as error:
         raise InputError(
             f"decoupler's {method.name} could not score {net['source'].nunique()} regulons in {len(cells)} cells and "
             f"{len(genes)} genes: {error}. The method ulm takes each regulon by itself."
         ) from error
-    finally:
-        torch.set_num_threads(threads)  # decoupler's compiled loops set the number for the whole process
     return data.obsm[f"score_{method.name}"], data.obsm.get(f"padj_{method.name}")

@@ -93,7 +93,8 @@ def krumsiek11() -> AnnData:
     --------
     >>> import grn
     >>> adata = grn.datasets.krumsiek11()
-    >>> adata.uns["reference"].head()
+    >>> adata.uns["reference"].columns.tolist()
+    ['source', 'target', 'sign']
     """
     import pandas as pd
     import scanpy as sc

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from grn import console
 from grn._log import logger
+from grn._process import unchanged_process
 from grn._provenance import versions
 from grn.config import load_data, plain_config
 from grn.data import CheckedData
@@ -64,6 +65,7 @@ class Inference:
     attention: pd.DataFrame | None = None
 
 
+@unchanged_process()
 def infer(
     adata: AnnData,
     config: dict[str, Any],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grn._process import unchanged_process
 from grn.tl._slots import check_key
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from grn.network import GeneNetwork
 
 
+@unchanged_process()
 def activity(
     adata: AnnData,
     network: GeneNetwork | None = None,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grn._errors import InputError
+from grn._process import unchanged_process
 from grn.tl._slots import checked_again
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@unchanged_process()
 def confidence(
     adata: AnnData,
     *,

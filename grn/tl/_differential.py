@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from grn._errors import InputError
+from grn._process import unchanged_process
 from grn.tl._slots import checked_again
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@unchanged_process()
 def differential(
     adata: AnnData,
     group_by: str,

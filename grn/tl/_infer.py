@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grn._errors import InputError, did_you_mean
+from grn._process import unchanged_process
 from grn.tl._slots import check_key
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _ARGUMENTS = ("data", "tf", "group_by", "batch_key", "seed", "name", "resume", "
 METHODS = ("regulatory", "contextual", "transformer")
 
 
+@unchanged_process()
 def infer(
     adata: AnnData,
     tf: str | Sequence[str] = "human",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from grn._errors import InputError
+from grn._process import unchanged_process
 from grn.tl._slots import check_key, checked_again
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 HIGH = 0.99  # quantile over cells
 
 
+@unchanged_process()
 def perturb(
     adata: AnnData,
     *,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grn._process import unchanged_process
 from grn.tl._slots import check_key, checked_again
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
+@unchanged_process()
 def strengths(
     adata: AnnData,
     *,

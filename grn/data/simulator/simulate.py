@@ -113,7 +113,8 @@ def simulate(
     --------
     >>> import grn
     >>> adata = grn.datasets.simulated(n_cells=200, n_genes=50, n_tfs=10, n_masters=3, seed=1)
-    >>> adata.uns["reference"].head()
+    >>> adata.uns["reference"].columns.tolist()
+    ['source', 'target', 'sign']
     """
     parameters = dict(locals())
     check_parameters(parameters)

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from grn._process import unchanged_process
+
 
 class Score(Protocol):
     """Scores (regulators, genes) from expression (cells, genes) and the regulators' positions, int64 (regulators,)."""
@@ -93,5 +95,7 @@ def target_by_target(
             row[others] = fit(inputs[:, others], x[:, target], int(seeds[target]))
         return row
 
-    rows = Parallel(n_jobs=-1, prefer="threads")(delayed(one)(target) for target in range(x.shape[1]))
+    # scikit-learn draws from NumPy's random numbers, and filters warnings in every thread at once.
+    with unchanged_process():
+        rows = Parallel(n_jobs=-1, prefer="threads")(delayed(one)(target) for target in range(x.shape[1]))
     return np.stack(list(rows), axis=1)
