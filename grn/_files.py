@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # .<name>.<eight characters of tempfile>
+_open: set[Path] = set()  # folders of what is being written
+written: list[Path] | None = None  # what was, where a command wants to know
 
 
 @contextmanager
@@ -25,19 +27,29 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     # The name keeps the ending, because many writers choose their format by it.
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     temporary = folder / target.name
+    _open.add(folder)
     try:
         yield temporary
         if temporary.is_dir() and target.is_dir():
             shutil.rmtree(target)
         temporary.replace(target)
+        if written is not None:
+            written.append(target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        _open.discard(folder)
 
 
 def write_text(target: str | Path, text: str) -> None:
     """Write `text` to `target` as UTF-8, whole or not at all."""
     with atomic_path(target) as path:
         path.write_text(text, encoding="utf-8")
+
+
+def remove_open() -> None:
+    """Remove what `atomic_path` is writing at this moment, for a process that is about to end without its `finally`."""
+    for folder in tuple(_open):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_leftovers(folder: str | Path) -> None:
