@@ -51,15 +51,23 @@ def launch(app: Callable[[], None], command: str) -> None:
     _full_error_is_ours = os.environ.get(_FULL_ERROR) != "1"
     if _full_error_is_ours:
         os.environ[_FULL_ERROR] = "1"
+    unraisable, sys.unraisablehook = sys.unraisablehook, _no_echo
     try:
         with stoppable():
             app()
     except Exception as error:
         _fail(error, command, code=2)
     finally:
+        sys.unraisablehook = unraisable
         if _full_error_is_ours:
             os.environ.pop(_FULL_ERROR, None)
             _full_error_is_ours = False
+
+
+def _no_echo(unraisable: Any) -> None:
+    # Where HDF5 cannot write, h5py raises one error and, for every object of the file, prints another.
+    if not str(unraisable.exc_value).startswith("Can't decrement id ref count"):
+        sys.__unraisablehook__(unraisable)
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
