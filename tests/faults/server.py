@@ -104,21 +104,20 @@ def read(path: str) -> Any:
     """What a reader makes of a file: the network or the expression as plain values, or the error."""
     import pandas as pd
 
-    from grn.config import compose, load_data, validate
+    from grn.data import check, read_expression
     from grn.network import GeneNetwork
 
     try:
-        if "/networks/" in path:
+        if Path(path).parent.name == "networks":
             network = GeneNetwork.read(path)
             edges = network.edges.astype({name: str for name in network.edges if network.edges[name].dtype != float})
-            return {"read": [pd.util.hash_pandas_object(edges, index=False).sum().item(), sorted(network.genes)]}
-        cfg = compose("train", ["data=h5ad", "tf=all", f"data.path={path}", "data.layer=X"])
-        validate(cfg, "train")
-        adata = load_data(cfg.data)
-        return {"read": [float(adata.X.sum()), sorted(adata.var_names)]}
+            digest = pd.util.hash_pandas_object(edges, index=False).sum().item()
+            return {"read": [digest, sorted(network.genes), sorted(network.regulators), network.params]}
+        checked = check(read_expression(path), tf="all", layer="X")
+        return {"read": [float(checked.x.sum()), sorted(checked.genes), sorted(checked.cells)]}
     except Exception as error:
         chain = traceback.format_exception(error)
-        return {"error": type(error).__name__, "text": str(error), "trace": "".join(chain[-6:])}
+        return {"error": type(error).__name__, "text": str(error), "trace": "".join(chain)[-3000:]}
 
 
 class Moments:
