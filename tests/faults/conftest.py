@@ -93,17 +93,19 @@ def finished(child: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest) -> Iterator[Callable[[str], None]]:
-    """`tally("survived")` or `tally("lost")` for each fault that was injected; a lost one fails the test."""
+def tally(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
+    """`tally("survived")` or `tally("lost", where)` for each fault that was injected; a lost one fails the test."""
     counts = _figures.setdefault(request.node.originalname, Counter())
-    lost = counts["lost"]
+    lost: list[object] = []
 
-    def count(result: str) -> None:
+    def count(result: str, where: object = "") -> None:
         counts["injected"] += 1
         counts[result] += 1
+        if result == "lost":
+            lost.append(where)
 
     yield count
-    assert counts["lost"] == lost, f"{counts['lost'] - lost} faults lost something; their messages are above"
+    assert not lost, f"{len(lost)} faults lost something: {lost}"
 
 
 def pytest_sessionfinish() -> None:

@@ -244,7 +244,7 @@ def test_damaged(
             good = outcome["error"] in ERRORS and bool(outcome["text"])
         else:
             good = outcome == right or not (kind in SEALED and how == "bytes")
-        tally("survived" if good else "lost")
+        tally("survived" if good else "lost", path)
         if not good:
             lost.append((path, outcome.get("error"), outcome.get("text", "")[:300], outcome.get("trace", "")[-700:]))
     assert not lost, "\n\n".join("\n".join(map(str, one)) for one in lost)

@@ -31,7 +31,7 @@ def test_the_disk_is_full_at_one_write(child: Callable, tmp_path: Path, tally: C
     told = re.search(r"The disk is full, so this file was not written: (.*)", message)
     left = list(tmp_path.rglob(".*.????????"))
     gone = told is not None and not Path(told[1]).is_symlink()
-    tally("survived" if ended.code == 1 and gone and not left else "lost")
+    tally("survived" if ended.code == 1 and gone and not left else "lost", ended)
     assert told, message
     again = child(tmp_path, "train", "name=full", *(TINY if at <= 3 else ()), *(("resume=true",) if at > 3 else ()))
     assert again.code == 0, again.output
@@ -42,7 +42,7 @@ def test_the_disk_is_full_at_one_write(child: Callable, tmp_path: Path, tally: C
 def test_no_file_may_be_large(child: Callable, tmp_path: Path, tally: Callable, bytes: int) -> None:
     ended = child(tmp_path, "train", "name=small", *TINY, fault={"name": "small", "bytes": bytes})
     message = one_message(ended.output)
-    tally("survived" if ended.code == 1 and not list(tmp_path.rglob(".*.????????")) else "lost")
+    tally("survived" if ended.code == 1 and not list(tmp_path.rglob(".*.????????")) else "lost", ended)
     assert re.search(r"grew beyond the size that the system allows, so this file was not written: \S+", message)
 
 
@@ -80,7 +80,7 @@ def test_permissions(child: Callable, locked: Path, tally: Callable, command: tu
     if "ModuleNotFoundError" in ended.output:
         pytest.skip("the package lies where other users may not read")
     message = one_message(ended.output)
-    tally("survived" if ended.code in (1, 2) and (locked / "closed" / "old.tsv").read_text() else "lost")
+    tally("survived" if ended.code in (1, 2) and (locked / "closed" / "old.tsv").read_text() else "lost", ended)
     assert "ermission denied" in message
     assert file in message
     assert not list(locked.rglob(".*.????????"))

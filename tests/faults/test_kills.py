@@ -97,13 +97,13 @@ def test_every_moment_of_a_run(child: Callable, finished: Path, tmp_path: Path, 
     moments = sorted((tmp_path / "moments").iterdir())
     assert len(moments) > 40
     for moment in moments:
-        tally("survived" if whole(moment) else "lost")
+        tally("survived" if whole(moment) else "lost", moment)
     different = list({state(moment): moment for moment in moments}.values())
     chosen = different if WHOLE else [different[place] for place in (len(different) // 3, -2)]
     for moment in chosen:
         resume(child, moment)
         right = same(moment / "outputs" / "killed", finished / "outputs" / "whole")
-        tally("survived" if right and whole(moment) else "lost")
+        tally("survived" if right and whole(moment) else "lost", moment)
 
 
 @pytest.mark.parametrize("command", ["infer", "export", "report"])
@@ -122,7 +122,7 @@ def test_every_moment_of(child: Callable, finished: Path, tmp_path: Path, tally:
         old = {path for path in moment.glob("killed.*") if path.read_bytes() == b"of the user"}
         for path in old:
             path.unlink()
-        tally("survived" if old and whole(moment) else "lost")
+        tally("survived" if old and whole(moment) else "lost", moment)
     assert whole(tmp_path / "work" / "outputs") if command == "infer" else True
 
 
@@ -140,11 +140,14 @@ def test_killed_at_a_random_time(
         os.kill(number, signal.SIGKILL)
 
     child(tmp_path, *arguments, during=kill)  # it may have ended before: then all must be there
-    tally("survived" if whole(tmp_path) else "lost")
+    tally("survived" if whole(tmp_path) else "lost", (command, after))
     if command == "train":
         resume(child, tmp_path)
-        tally("survived" if same(tmp_path / "outputs" / "killed", finished / "outputs" / "whole") else "lost")
+        tally(
+            "survived" if same(tmp_path / "outputs" / "killed", finished / "outputs" / "whole") else "lost",
+            (command, after),
+        )
     elif not (tmp_path / "outputs" / "killed" / "run.json").exists():
         assert child(tmp_path, *arguments).code == 0
-        tally("survived" if whole(tmp_path) else "lost")
+        tally("survived" if whole(tmp_path) else "lost", (command, after))
     shutil.rmtree(tmp_path)

@@ -40,7 +40,7 @@ def test_a_stopped_run_goes_on_to_the_same_network(
     ended = child(
         tmp_path, "train", "name=stopped", *TINY, fault={"name": "signal", "at": at, "number": number, "again": []}
     )
-    tally("survived" if ended.code == CODES[number] else "lost")
+    tally("survived" if ended.code == CODES[number] else "lost", ended)
     line = the_line(ended.output)
     assert line.startswith(f"Stopped {NAMES[number]}. ")
     shell = shlex.split(line.rpartition(": ")[2])
@@ -64,7 +64,7 @@ def test_a_command_without_a_folder(child: Callable, finished: Path, tmp_path: P
         ended = child(tmp_path, *command, fault=fault)
         whole = (tmp_path / "out (1).tsv").read_text() == "of the user"
         left = [path.name for path in tmp_path.iterdir()] == ["out (1).tsv"]
-        tally("survived" if whole and left and ended.code == CODES[number] else "lost")
+        tally("survived" if whole and left and ended.code == CODES[number] else "lost", ended)
         line = the_line(ended.output)
         assert line.startswith(f"Stopped {NAMES[number]}. Nothing was written. To start again: grn export ")
     assert child(tmp_path, *shlex.split(line.rpartition(": ")[2])[1:]).code == 0
@@ -93,7 +93,7 @@ def test_a_call_that_no_handler_interrupts(child: Callable, tmp_path: Path, tall
             os.kill(number, one)
 
     ended = child(tmp_path, "train", "name=stuck", *TINY, fault={"name": "stuck", "seconds": 60}, during=stop)
-    tally("survived" if ended.code == 130 and not list(tmp_path.glob(".half*")) else "lost")
+    tally("survived" if ended.code == 130 and not list(tmp_path.glob(".half*")) else "lost", ended)
     assert the_line(ended.output) == "Stopped from the keyboard. To go on: grn train name=stuck resume=true"
 
 
