@@ -136,7 +136,8 @@ def open_run(cfg: DictConfig) -> tuple[DictConfig, Path]:
         if cfg.get("resume", False):
             return cfg, folder  # the run's record stays that of its start
         record = OmegaConf.masked_copy(OmegaConf.create({"hydra": hydra}), "hydra")
-        save_config(folder, {"config": cfg, "hydra": record, "overrides": hydra.overrides.task})
+        # The configuration last: with it a run can be resumed, and then nothing of its record is to be missing.
+        save_config(folder, {"hydra": record, "overrides": hydra.overrides.task, "config": cfg})
     return cfg, folder
 
 
