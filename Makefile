@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo benchmark-quick test check docs install install-dev clean
+.PHONY: demo benchmark-quick test faults check docs install install-dev clean
 
 demo: install
 	$(BIN)/grn train
@@ -18,6 +18,14 @@ test: export OMP_NUM_THREADS = 1
 test: export MPLBACKEND = Agg
 test: install-dev
 	$(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=300 tests notebooks
+
+# What `make test` tries in part: kills, signals, a full disk, damaged files. The figures go to benchmarks/results.
+faults: export OMP_NUM_THREADS = 1
+faults: export MPLBACKEND = Agg
+faults: export GRN_FAULTS = whole
+faults: export GRN_FAULTS_RESULTS = benchmarks/results
+faults: install-dev
+	$(BIN)/python -m pytest -q tests/faults
 
 check: install-dev
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import shutil
@@ -11,6 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # .<name>.<eight characters of tempfile>
+_FULL = {
+    errno.ENOSPC: "The disk is full",
+    errno.EDQUOT: "The disk quota is used up",
+    errno.EFBIG: "The file grew beyond the size that the system allows",
+}
+_open: set[Path] = set()  # folders of what is being written
+written: list[Path] | None = None  # what was, where a command wants to know
 
 
 @contextmanager
@@ -19,25 +27,64 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
 
     A file or a folder may be written there. If the block raises, the temporary is removed and
     whatever stood at `target` before is untouched.
+
+    Raises
+    ------
+    OSError
+        If the system refuses: the error names `target`, and says so where the disk is full.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # The name keeps the ending, because many writers choose their format by it.
-    folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    with _naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # The name keeps the ending, because many writers choose their format by it.
+        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     temporary = folder / target.name
+    _open.add(folder)
     try:
-        yield temporary
-        if temporary.is_dir() and target.is_dir():
-            shutil.rmtree(target)
-        temporary.replace(target)
+        with _naming(target, temporary):
+            yield temporary
+            if temporary.is_dir() and target.is_dir():
+                shutil.rmtree(target)
+            temporary.replace(target)
+        if written is not None:
+            written.append(target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        _open.discard(folder)
+
+
+@contextmanager
+def _naming(target: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Say of what the system refuses to write which file it was to be; libraries name the temporary, or none."""
+    try:
+        yield
+    except Exception as error:
+        if full := next((one for one in _chain(error) if getattr(one, "errno", None) in _FULL), None):
+            reason = f"{_FULL[full.errno]}, so this file was not written"  # type: ignore[attr-defined]
+            raise OSError(full.errno, reason, str(target)) from error  # type: ignore[attr-defined]
+        ours = isinstance(error, OSError) and (temporary is None or error.filename == str(temporary))
+        if ours and isinstance(error, OSError) and error.errno is not None:
+            raise OSError(error.errno, f"{error.strerror}, so this file was not written", str(target)) from error
+        raise
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    # A library's own error often hides that of the system.
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def write_text(target: str | Path, text: str) -> None:
     """Write `text` to `target` as UTF-8, whole or not at all."""
     with atomic_path(target) as path:
         path.write_text(text, encoding="utf-8")
+
+
+def remove_open() -> None:
+    """Remove what `atomic_path` is writing at this moment, for a process that is about to end without its `finally`."""
+    for folder in tuple(_open):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_leftovers(folder: str | Path) -> None:

@@ -40,6 +40,27 @@ class LogHandler(logging.Handler):
             self.handleError(record)
 
 
+class LogFile(logging.FileHandler):
+    """The log of a run; where it cannot be written, the run goes on and says so once."""
+
+    _failed = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record, unless one before could not be."""
+        if not self._failed:
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        """Say it in one line, where logging would print a traceback for every record."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+            return
+        self._failed = True
+        self.stream = None  # type: ignore[assignment]
+        sys.stderr.write(f"warning: the log {self.baseFilename} is not written on: {error.strerror}\n")
+
+
 def show(text: str) -> None:
     """Print one line of plain text."""
     from rich.text import Text

@@ -33,6 +33,8 @@ PRODUCTS = (
 _UNFINISHED = ("checkpoints/*", "cells/*.json")
 # Where what overwrite=true replaces stands until the new run is finished.
 REPLACED = ".replaced"
+# Where they stand on the way there and back: a run that is stopped meanwhile has written nothing of its own.
+_MOVING = ".moving"
 _NAME_HELP = "use letters, digits, dot, dash and underscore, beginning with a letter or digit"
 
 
@@ -84,10 +86,11 @@ def claim(folder: str | Path, *, overwrite: bool = False, resume: bool = False) 
         If a run stands there, finished or not, and neither option was given; or both were.
     """
     folder = Path(folder)
+    _move_back(folder)
     if overwrite and resume:
         raise InputError("resume=true continues a run and overwrite=true starts it again: give one of them.")
     if overwrite:
-        _move_products(folder, folder / REPLACED)
+        _put_aside(folder)
     elif not resume:
         if (folder / RECORD).exists():
             raise InputError(f"{folder} holds a finished run: give another name=..., or overwrite=true to replace it.")
@@ -102,13 +105,15 @@ def claim(folder: str | Path, *, overwrite: bool = False, resume: bool = False) 
 def settle(folder: Path, *, failed: bool) -> None:
     """Drop what a finished run has replaced; give it back where the new run failed before its first checkpoint."""
     aside = folder / REPLACED
-    if not aside.exists():
+    if _move_back(folder) or not aside.exists():
         return
     if failed and _can_continue(folder):
         return  # the new run can be resumed; the old one is dropped when that is finished
     if failed:
         _remove_products(folder)
-        _move_products(aside, folder)
+        aside.rename(folder / _MOVING)
+        _move_back(folder)
+        return
     shutil.rmtree(aside)
 
 
@@ -116,15 +121,27 @@ def _can_continue(folder: Path) -> bool:
     return any(True for pattern in _UNFINISHED for _ in folder.glob(pattern))
 
 
-def _move_products(folder: Path, target: Path) -> None:
+def _put_aside(folder: Path) -> None:
     products = [product for pattern in PRODUCTS for product in folder.glob(pattern)]
     if not products:
         return
-    if target.name == REPLACED:
-        shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(exist_ok=True)
+    moving = folder / _MOVING
+    moving.mkdir()
     for product in products:
-        product.rename(target / product.name)
+        product.rename(moving / product.name)
+    shutil.rmtree(folder / REPLACED, ignore_errors=True)
+    moving.rename(folder / REPLACED)
+
+
+def _move_back(folder: Path) -> bool:
+    """Whether products were on the way: then they are in their place again."""
+    moving = folder / _MOVING
+    if not moving.exists():
+        return False
+    for product in moving.iterdir():
+        product.rename(folder / product.name)
+    moving.rmdir()
+    return True
 
 
 def _remove_products(folder: Path) -> None:

@@ -79,6 +79,34 @@ def test_a_replaced_run_comes_back_where_the_new_one_fails_before_a_checkpoint(t
     assert sorted(path.name for path in tmp_path.iterdir()) == [".replaced", "checkpoints"]
 
 
+@pytest.mark.parametrize("fate", ["put aside", "given back"])
+def test_a_run_that_is_stopped_between_two_renames_loses_nothing(
+    tmp_path: Path, fate: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the old run's files some stand here and some there; they are not taken for those of the new one."""
+    for name in ("run.json", "metrics.csv", "network.tsv"):
+        (tmp_path / name).write_text("old")
+    if fate == "given back":
+        claim(tmp_path, overwrite=True)
+        (tmp_path / "metrics.csv").write_text("new")
+    rename, moved = Path.rename, []
+
+    def stop(path: Path, target: Path) -> Path:
+        if len(moved) == 2:
+            raise KeyboardInterrupt
+        moved.append(path)
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", stop)
+        with pytest.raises(KeyboardInterrupt):
+            claim(tmp_path, overwrite=True) if fate == "put aside" else settle(tmp_path, failed=True)
+    settle(tmp_path, failed=True)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("run.json", "metrics.csv", "network.tsv"), "old"
+    )
+
+
 @pytest.mark.parametrize(
     ("environment", "first"),
     [

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from grn._errors import InputError
+from grn.commands._stopping import Stopped, advise, how_to_go_on, stop_if_asked, stoppable
 from grn.config import prepare_override, validate
 from grn.config.composing import explain
 from grn.console import show_error
@@ -50,20 +51,23 @@ def launch(app: Callable[[], None], command: str) -> None:
     _full_error_is_ours = os.environ.get(_FULL_ERROR) != "1"
     if _full_error_is_ours:
         os.environ[_FULL_ERROR] = "1"
+    unraisable, sys.unraisablehook = sys.unraisablehook, _no_echo
     try:
-        app()
-    except KeyboardInterrupt:
-        _interrupted()
-    except SystemExit as stop:
-        if isinstance(stop.__context__, KeyboardInterrupt):
-            _interrupted()
-        raise
+        with stoppable():
+            app()
     except Exception as error:
         _fail(error, command, code=2)
     finally:
+        sys.unraisablehook = unraisable
         if _full_error_is_ours:
             os.environ.pop(_FULL_ERROR, None)
             _full_error_is_ours = False
+
+
+def _no_echo(unraisable: Any) -> None:
+    # Where HDF5 cannot write, h5py raises one error and, for every object of the file, prints another.
+    if not str(unraisable.exc_value).startswith("Can't decrement id ref count"):
+        sys.__unraisablehook__(unraisable)
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -96,12 +100,13 @@ def task(function: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]
                 # Once imported, Lightning has a handler of its own; ours, on the root, gets its lines too.
                 logging.getLogger("lightning").handlers.clear()
                 function(cfg)
-                if is_first_process():
-                    settle(current_folder(), failed=False)
+                _settle(failed=False)
+            except (Stopped, KeyboardInterrupt):
+                _settle(failed=True)
+                raise
             except Exception as error:
-                if is_first_process():
-                    settle(current_folder(), failed=True)
-                _remove_if_empty(current_folder())
+                _settle(failed=True)
+                stop_if_asked()
                 _fail(error, command, code=1)
 
     return run
@@ -122,16 +127,25 @@ def open_run(cfg: DictConfig) -> tuple[DictConfig, Path]:
     from hydra.core.hydra_config import HydraConfig
 
     folder = current_folder()
+    hydra: Any = HydraConfig.get()
+    advise(how_to_go_on(hydra.job.name, folder, _way_to(folder), resumable="resume" in cfg))
     if cfg.get("resume", False):
-        cfg = resumed(folder, cfg, HydraConfig.get().overrides.task)
+        cfg = resumed(folder, cfg, hydra.overrides.task)
     if is_first_process():
         claim(folder, overwrite=cfg.overwrite, resume=cfg.get("resume", False))
         if cfg.get("resume", False):
             return cfg, folder  # the run's record stays that of its start
-        hydra = HydraConfig.get()
         record = OmegaConf.masked_copy(OmegaConf.create({"hydra": hydra}), "hydra")
-        save_config(folder, {"config": cfg, "hydra": record, "overrides": hydra.overrides.task})
+        # The configuration last: with it a run can be resumed, and then nothing of its record is to be missing.
+        save_config(folder, {"hydra": record, "overrides": hydra.overrides.task, "config": cfg})
     return cfg, folder
+
+
+def _way_to(folder: Path) -> str:
+    """The override that leads to a run's folder again."""
+    if folder.parent == Path.cwd() / "outputs":
+        return f"name={folder.name}"
+    return f"hydra.run.dir={folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder}"
 
 
 @contextmanager
@@ -162,17 +176,18 @@ def _pin_relaunch() -> None:
         hydra.run.dir = hydra.runtime.output_dir
 
 
+def _settle(*, failed: bool) -> None:
+    if is_first_process():
+        settle(current_folder(), failed=failed)
+    if failed:
+        _remove_if_empty(current_folder())
+
+
 def _remove_if_empty(folder: Path) -> None:
     # Hydra makes the folder before the task can refuse; without a run folder we stand in the user's own.
     if not Path.cwd().is_relative_to(folder):
         with suppress(OSError):
             folder.rmdir()
-
-
-def _interrupted() -> NoReturn:
-    if is_first_process():
-        show_error("stopped from the keyboard")
-    raise SystemExit(130)
 
 
 def _fail(error: Exception, command: str, code: int) -> NoReturn:

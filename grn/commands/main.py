@@ -30,8 +30,11 @@ def main() -> None:
     if first in _COMPLETION:
         _complete(arguments)
     elif first in COMMANDS:
-        del sys.argv[1]
-        import_module(f"grn.commands.{first}").main()
+        from grn.commands._stopping import stoppable
+
+        with stoppable():
+            del sys.argv[1]
+            import_module(f"grn.commands.{first}").main()
     elif first in ("--help", "-h", "help"):
         _show_help()
     elif first == "--version":

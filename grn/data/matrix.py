@@ -73,6 +73,7 @@ def to_memory(matrix: Any, name: str) -> Matrix:
     if _on_disk(matrix):
         return _read_in_blocks(matrix)
     if sparse.issparse(matrix):
+        require_whole(matrix, name)
         return _tidy(sparse.csr_matrix(matrix, dtype=np.float32, copy=True))
     try:
         dense = np.array(matrix, dtype=np.float32, order="C")
@@ -84,6 +85,19 @@ def to_memory(matrix: Any, name: str) -> Matrix:
     if dense.ndim != 2:
         raise InputError(f"{name} has {dense.ndim} dimensions, expected two: (cells, genes).")
     return dense
+
+
+def require_whole(matrix: Any, name: str) -> None:
+    """Raise InputError where the positions of a sparse matrix lie outside it: scipy does not look."""
+    if getattr(matrix, "format", None) not in ("csr", "csc"):
+        return
+    try:
+        matrix.check_format(full_check=True)
+    except ValueError as error:
+        raise InputError(
+            f"{name} is damaged: the positions of its values do not fit its shape {matrix.shape} ({error}). "
+            "Copy the file again, or write it again with the program that made it."
+        ) from error
 
 
 def _on_disk(matrix: Any) -> bool:

@@ -92,6 +92,8 @@ def from_anndata(adata: AnnData, key: str = "grn") -> GeneNetwork:
     ------
     KeyError
         If there is no network under `key`; the keys that hold one are named.
+    InputError
+        If how it was made (`params`) cannot be read.
     """
     slot = adata.uns.get(key)
     if not (isinstance(slot, dict) and "edges" in slot):
@@ -116,4 +118,8 @@ def from_anndata(adata: AnnData, key: str = "grn") -> GeneNetwork:
         )  # fmt: skip
         edges = edges[keep].reset_index(drop=True)
         genes, regulators = genes[~genes.isin(gone)], regulators[~regulators.isin(gone)]
-    return GeneNetwork(edges, genes, regulators, json.loads(slot["params"]))
+    try:
+        params = json.loads(slot["params"])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"adata.uns[{key!r}]['params'] is damaged: it is not the JSON that grn wrote.") from error
+    return GeneNetwork(edges, genes, regulators, params)

@@ -29,6 +29,7 @@ from grn.pipeline.results import (
     write_reference,
 )
 from grn.plotting import write_report
+from grn.plotting.report.report import NAME as REPORT
 from grn.prior import Prior, load_prior
 from grn.resume import describe, refuse_changes_to_finished, refuse_other_run
 from grn.run_folder import RECORD, Stopwatch, is_first_process, record
@@ -151,8 +152,13 @@ def train(cfg: DictConfig, folder: Path) -> GeneNetwork | None:
     config = plain_config(cfg)
     if config["resume"] and (folder / RECORD).exists():
         refuse_changes_to_finished(folder, config)
-        logger.info("%s is finished already; nothing to resume", folder)
-        return GeneNetwork.read(folder)
+        network = GeneNetwork.read(folder)
+        if (folder / REPORT).exists():
+            logger.info("%s is finished already; nothing to resume", folder)
+        else:
+            logger.info("%s is finished but for its report, which is written now", folder)
+            write_report(folder, network)
+        return network
     first = is_first_process()
     watch, progress = Stopwatch(), Progress(enabled=first)
     with progress.phase("load"), watch.phase("load"):

@@ -28,8 +28,9 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Save the state of model and trainer at `path`."""
-        with atomic_path(path) as temporary:
-            torch.save(checkpoint, temporary)
+        # Through Python's file: torch's own says of a full disk that a position was unexpected.
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            torch.save(checkpoint, stream)
 
 
 class BestAndLast(Checkpoint):

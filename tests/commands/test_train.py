@@ -131,7 +131,7 @@ def test_the_keyboard_stops_a_run(grn_command: Callable, fake_pipeline: SimpleNa
 
     fake_pipeline.action = stop
     done = grn_command("train", "name=x")
-    assert (done.code, done.err.strip()) == (130, "Error: stopped from the keyboard")
+    assert (done.code, done.err.strip()) == (130, "Stopped from the keyboard. To go on: grn train name=x resume=true")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grn._errors import InputError
+from grn.network.formats import integrity
 from grn.network.formats.checks import broken
 from grn.network.metadata import CONVENTION, dump_params, version
 
@@ -29,7 +31,9 @@ def write(network: GeneNetwork, path: Path) -> None:
         "params": json.loads(dump_params(network.params)),
     }
     metadata = {**(table.schema.metadata or {}), KEY: json.dumps(about).encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
+    table = table.replace_schema_metadata(metadata)
+    table = table.replace_schema_metadata({**metadata, integrity.KEY: integrity.seal(table)})
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
 def read(path: Path) -> GeneNetwork:
@@ -40,9 +44,12 @@ def read(path: Path) -> GeneNetwork:
     from grn.network.network import GeneNetwork
 
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        table = pq.read_table(path, page_checksum_verification=True)
+        metadata = pq.read_metadata(path).metadata
+    except (pa.lib.ArrowException, OSError) as error:
         raise broken(path, "Parquet", error) from error
+    if not integrity.is_whole(table, metadata):
+        raise InputError(f"{path} is damaged: it is not what was written. Copy it again, or make the network again.")
     about = json.loads((table.schema.metadata or {}).get(KEY, b"{}"))
     return GeneNetwork.from_edges(
         table.to_pandas(),
