@@ -11,11 +11,10 @@ from typing import Any
 
 from grn._errors import InputError, did_you_mean
 from grn.config.plain import plain_config
-from grn.config.schema import COMMANDS
+from grn.config.schema import COMMANDS, Data, Model
 from grn.config.targets import check_target, check_tree
 from grn.config.types import describe, fits
 
-# Smallest value of whole numbers and numbers, wherever a key of this name stands in one of our own nodes.
 # Bounds of numbers by their key, wherever it stands: a run must not fail on them after it has trained.
 _AT_LEAST = {
     "seed": 0,
@@ -23,9 +22,18 @@ _AT_LEAST = {
     **dict.fromkeys(("epochs", "steps_per_epoch", "batch_size", "patience"), 1),
     **dict.fromkeys(("head_dim", "dim", "layers", "heads"), 1),
     **dict.fromkeys(("workers", "time_limit"), 1),
+    **dict.fromkeys(("num_nodes",), 1),
     **dict.fromkeys(("graphml_top", "figure_top", "top", "per_target"), 1),
 }
-_AT_MOST = {"seed": 2**32 - 1, "graphml_top": 200_000, "figure_top": 200}
+_AT_MOST = {
+    "seed": 2**32 - 1,
+    "graphml_top": 200_000,
+    "figure_top": 200,
+    # Beyond these a mistyped number, or one of a stranger's file, would take the machine's memory or processes.
+    **dict.fromkeys(("devices", "num_nodes"), 1024),
+    **dict.fromkeys(("epochs", "steps_per_epoch", "batch_size", "patience"), 10**9),
+    **dict.fromkeys(("dim", "layers", "heads"), 2**16),
+}
 
 
 def validate(cfg: Any, command: str = "train") -> None:
@@ -69,18 +77,17 @@ def _check_node(schema: type, node: Mapping[str, Any], where: str) -> None:
     for key in hints:
         if key not in node and key not in optional:
             raise InputError(f"{prefix}{key} is missing from the configuration and must be set: add {prefix}{key}=...")
-    if "_target_" in node:
+    built = schema in (Data, Model)
+    if built:
         check_target(node, where, own=tuple(hints))
     for key, value in node.items():
         if key in hints:
             _check_value(hints[key], value, f"{prefix}{key}")
-        elif "_target_" not in node:
+        elif not built:
             raise InputError(
                 f"{prefix}{key} is not a key of the configuration.{did_you_mean(key, hints)} "
                 f"There {'is' if len(hints) == 1 else 'are'}: {', '.join(hints)}."
             )
-        else:
-            check_tree(value, f"{prefix}{key}")
 
 
 def _check_value(annotation: Any, value: Any, where: str) -> None:
@@ -90,8 +97,7 @@ def _check_value(annotation: Any, value: Any, where: str) -> None:
         return
     if not (fits(annotation, value) or (value is None and fits(annotation, None))):
         raise InputError(f"{where} = {value!r} ({type(value).__name__}) does not fit: expected {describe(annotation)}.")
-    if isinstance(value, Mapping):
-        check_tree(value, where)
+    check_tree(value, where)
 
 
 def _check_bounds(node: Mapping[str, Any], where: str = "") -> None:
