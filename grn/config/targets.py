@@ -110,6 +110,13 @@ def _resolve(annotation: Any, function: Any) -> Any:
         return Any
 
 
+def check_place(place: str, node: Any, *, where: str = "", own: tuple[str, ...] = ()) -> None:
+    """Check a plain node for a place of `PLACES` as `instantiate` would, without building anything."""
+    if not isinstance(node, Mapping):
+        raise InputError(f"{where or place} = {_shown(node)} does not fit: expected a dictionary with _target_.")
+    check_target(node, where or place, own=own, place=place)
+
+
 def check_target(node: Mapping[str, Any], where: str, own: tuple[str, ...] = (), place: str | None = None) -> None:
     """Check one dictionary with `_target_`: its target, the names and the types of what would be passed.
 

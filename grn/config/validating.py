@@ -6,7 +6,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grn._errors import InputError, did_you_mean
@@ -36,7 +36,7 @@ _AT_MOST = {
 }
 
 
-def validate(cfg: Any, command: str = "train") -> None:
+def validate(cfg: Any, command: str = "train", *, absent: Sequence[str] = ()) -> None:
     """Check a composed configuration.
 
     Parameters
@@ -45,6 +45,8 @@ def validate(cfg: Any, command: str = "train") -> None:
         What `compose` or Hydra made, or a plain dictionary of the same shape.
     command
         The command it is for: a name in `grn.config.schema.COMMANDS`, such as ``train``.
+    absent
+        Keys that need not be there, because what is checked was written without them.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def validate(cfg: Any, command: str = "train") -> None:
     if command not in COMMANDS:
         raise InputError(f"There is no command {command!r}.{did_you_mean(command, COMMANDS)}")
     plain = plain_config(cfg)
-    _check_node(COMMANDS[command], plain, "")
+    _check_node(COMMANDS[command], plain, "", absent)
     _check_bounds(plain)
 
 
@@ -70,12 +72,12 @@ def _schema_of(annotation: Any) -> Any:
     return next((member for member in members if dataclasses.is_dataclass(member)), None)
 
 
-def _check_node(schema: type, node: Mapping[str, Any], where: str) -> None:
+def _check_node(schema: type, node: Mapping[str, Any], where: str, absent: Sequence[str] = ()) -> None:
     hints = typing.get_type_hints(schema)
     prefix = f"{where}." if where else ""
     optional = {field.name for field in dataclasses.fields(schema) if field.default is not dataclasses.MISSING}
     for key in hints:
-        if key not in node and key not in optional:
+        if key not in node and key not in optional and key not in absent:
             raise InputError(f"{prefix}{key} is missing from the configuration and must be set: add {prefix}{key}=...")
     built = schema in (Data, Model)
     if built:

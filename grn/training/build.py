@@ -183,5 +183,16 @@ def rebuild(checkpoint: dict[str, Any]) -> tuple[RegulatoryModel | GeneTransform
         statistics=statistics,
         seed=0,
     )
-    model.load_state_dict(weights)
+    _refuse_other_positions(model, weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"The checkpoint's weights do not fit the settings of its model: {error}") from error
     return model.eval(), description
+
+
+def _refuse_other_positions(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Refuse weights whose positions of genes are not those that the model's settings give."""
+    for name, made in model.named_buffers():
+        if made.dtype == torch.int64 and name in weights and not torch.equal(made, weights[name]):
+            raise InputError(f"The checkpoint's state_dict.model.{name} does not fit its genes and regulators.")
