@@ -34,7 +34,7 @@ def refuse_other_run(folder: Path, description: Mapping[str, Any]) -> None:
     last = folder / "checkpoints" / LAST
     if not last.exists():
         return
-    before = load_checkpoint(last)["grn"]
+    before = load_checkpoint(last, of_run=True)["grn"]
     _refuse_changes(folder, before["config"], description["config"])
     if before["input"] != description["input"]:
         raise InputError(

@@ -14,9 +14,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from grn._errors import InputError
-from grn.config import compose, conf_dir, instantiate, load_data, plain_config, prepare_override, validate
+from grn.config import compose, conf_dir, factory, instantiate, load_data, plain_config, prepare_override, validate
+from grn.config.registry import PLACES
 from grn.config.schema import COMMANDS
-from grn.config.targets import parameters
+from grn.config.targets import parameters, place_of
 from grn.config.types import describe, fits
 
 MANDATORY = {
@@ -75,23 +76,14 @@ def test_every_choice_is_instantiated(group: str, choice: str) -> None:
     """Each outermost node with a target is built or, where it needs live arguments, made ready for that."""
     cfg = compose(COMMAND_OF.get(group, "train"), [f"{group}={choice}"])
     for node in targets(cfg):
-        plain = outline(plain_config(node))
-        known = parameters(instantiate({**plain, "_partial_": True}).func)
-        needs = {name for name, one in known.items() if one.default is one.empty} - set(plain)
-        built = instantiate({**plain, "_partial_": bool(needs)})
-        assert callable(built) if needs else built is not None
-
-
-def outline(node: Any) -> Any:
-    """A node without our own keys; what is nested becomes partial, as it may need live arguments too."""
-    own = ("name", "tf", "layer", "head_dim")
-    plain = {key: value for key, value in node.items() if key not in own}
-    nested = {key: {**outline(value), "_partial_": True} for key, value in plain.items() if _is_target(value)}
-    return {**plain, **nested}
-
-
-def _is_target(value: Any) -> bool:
-    return isinstance(value, dict) and "_target_" in value
+        full = str(node._get_full_key(None))
+        place = place_of(full)
+        assert place is not None, f"{full} builds something, and has no place in the registry"
+        own = ("name", "tf", "layer")
+        made = factory(place, {key: value for key, value in plain_config(node).items() if key not in own})
+        known = parameters(made.func)
+        needs = {name for name, one in known.items() if one.default is one.empty} - set(made.keywords)
+        assert needs or made() is not None
 
 
 def targets(node: Any) -> list[DictConfig]:
@@ -106,7 +98,7 @@ def targets(node: Any) -> list[DictConfig]:
 def test_data_settings_are_the_python_defaults(choice: str) -> None:
     """The command line and the Python API start from the same values."""
     node = compose("train", [f"data={choice}", *DATA_PATHS.get(choice, [])]).data
-    known = parameters(instantiate({"_target_": node._target_, "_partial_": True}).func)
+    known = parameters(factory("data", {"_target_": node._target_}).func)
     plain = plain_config(compose("train", [f"data={choice}", *DATA_PATHS.get(choice, [])]))["data"]
     differing = {
         name: (plain[name], one.default)
@@ -139,6 +131,7 @@ def leaves(node: Any, prefix: str = "") -> list[str]:
 
 
 TRAIN = compose("train", ["data=simulated"])
+BEST = {"_target_": "grn.training.checkpoints.BestAndLast", "monitor": "train_loss", "mode": "min"}
 TRAIN_LEAVES = leaves(plain_config(TRAIN))
 
 
@@ -297,56 +290,90 @@ def test_names_are_text(given: str, name: str | None) -> None:
     assert compose("train", [f"name={given}"]).name == name
 
 
+STRANGE = (
+    *("os.system", "torch.load", "grn.run_folder.os.system", "grn._files.shutil.rmtree", "grn._provenance._git"),
+    *("grn.datasets", "grn.config.types.describe", "torch.optim.Optimizer", "torch.optim.swa_utils.update_bn"),
+    *("lightning.pytorch.callbacks.LambdaCallback", "lightning.pytorch.callbacks.ModelCheckpoint"),
+    *("grn.data.read_expression.__globals__", "__import__", "", 3, None, True, ["os.system"], {"a": 1}),
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_nothing_but_what_is_registered_is_built(place: str) -> None:
+    others = {target for one in PLACES.values() for target in one.entries} - set(PLACES[place].entries)
+    for target in (*STRANGE, *others):
+        with pytest.raises(InputError, match=r"_target_ = .* is not allowed: .* is built there, which can be"):
+            instantiate(place, {"_target_": target})
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_everything_registered_can_be_imported_and_has_the_settings_that_are_named(place: str) -> None:
+    for target, entry in PLACES[place].entries.items():
+        known = parameters(factory(place, {"_target_": target}).func)
+        assert set(entry.settings or ()) | set(entry.ours) | {key for key, _ in entry.nested} <= set(known)
+
+
+@pytest.mark.parametrize("key", ["_args_", "_partial_", "_recursive_", "_convert_", "__init__", "_private"])
+def test_names_with_a_leading_underscore_are_refused(key: str) -> None:
+    with pytest.raises(InputError, match=f"data.{key} is not a setting of grn.datasets.krumsiek11"):
+        instantiate("data", {"_target_": "grn.datasets.krumsiek11", key: ["a"]})
+
+
+def test_what_grn_gives_itself_is_no_setting() -> None:
+    with pytest.raises(InputError, match=r"callbacks.mine.folder is not a setting"):
+        instantiate("callbacks.*", {**BEST, "folder": "/tmp"}, where="callbacks.mine")
+    for key in ("plugins", "logger", "callbacks", "profiler", "default_root_dir"):
+        with pytest.raises(InputError, match=f"trainer.{key} is not a setting"):
+            instantiate("trainer", {"_target_": "lightning.pytorch.Trainer", key: True})
+
+
 @pytest.mark.parametrize(
-    ("target", "message"),
+    ("overrides", "message"),
     [
-        ("os.system", r"'os.system' is not allowed"),
-        ("torch.load", "is not allowed"),
-        ("grn.run_folder.os.system", "is not a class or function of an allowed package"),
-        ("grn._files.shutil.rmtree", "is not a class or function of an allowed package"),
-        ("grn.datasets", "is not a class or function"),
-        ("grn.datasets.pbmc68", "cannot be imported.*Did you mean 'pbmc68k'"),
-        ("torch.optim.Adm", "Did you mean 'Adam'"),
-        (3, "is not allowed"),
+        (["+trainer.strategy._target_=os.system"], "trainer.strategy"),
+        (["+network._target_=os.system"], "network._target_ is not a key"),
+        (["+seed._target_=os.system"], "seed"),
+        (["+callbacks.mine={inner: {_target_: os.system}}"], "callbacks.mine._target_ is missing"),
+        (["+callbacks.mine._target_=os.system"], "callbacks.mine._target_ = 'os.system' is not allowed"),
+        (["+training.optimizer.lr={_target_: os.system}"], "training.optimizer.lr._target_ is not allowed"),
+        (["~data._target_"], "data._target_ is missing"),
+        (["data._target_=grn._provenance._git", "+data._args_=[a]"], "data._target_ = .* is not allowed"),
+        (["trainer.devices=100000"], "trainer.devices = 100000 is too large"),
     ],
 )
-def test_targets_are_limited(target: Any, message: str) -> None:
-    for node in ({"_target_": target}, {"inner": [{"_target_": target}]}):
-        with pytest.raises(InputError, match=message):
-            instantiate(node)
+def test_a_configuration_builds_only_where_something_is_built(overrides: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        validate(compose("train", overrides))
+
+
+def test_near_misses_of_a_target() -> None:
+    with pytest.raises(InputError, match="Did you mean 'pbmc68k'"):
+        instantiate("data", {"_target_": "grn.datasets.pbmc68"})
+    with pytest.raises(InputError, match="Did you mean 'Adam'"):
+        instantiate("training.optimizer", {"_target_": "torch.optim.Adm"})
 
 
 def test_settings_are_checked_by_name_and_type() -> None:
     simulated = {"_target_": "grn.datasets.simulated"}
     with pytest.raises(InputError, match=r"n_cels is not a setting of .*Did you mean 'n_cells'"):
-        instantiate({**simulated, "n_cels": 3})
+        instantiate("data", {**simulated, "n_cels": 3})
     with pytest.raises(InputError, match=r"n_cells = '3' \(str\) does not fit: .* takes a whole number"):
-        instantiate({**simulated, "n_cells": "3"})
+        instantiate("data", {**simulated, "n_cells": "3"})
     with pytest.raises(InputError, match=r"has no parameter 'sed'.*Did you mean 'seed'"):
-        instantiate(simulated, sed=3)
-    with pytest.raises(InputError, match="also needs path: set path="):
-        instantiate({"_target_": "grn.data.read_expression"})
-    with pytest.raises(InputError, match="_partial_ = 1 must be true or false"):
-        instantiate({**simulated, "_partial_": 1})
-    with pytest.raises(TypeError, match="Only a node with _target_"):
-        instantiate({"a": simulated}, seed=1)
+        instantiate("data", simulated, sed=3)
+    with pytest.raises(InputError, match=r"also needs path: set data.path="):
+        instantiate("data", {"_target_": "grn.data.read_expression"})
+    with pytest.raises(InputError, match="expected a dictionary with _target_"):
+        instantiate("data", [simulated])
 
 
 def test_live_arguments_are_passed_as_they_are() -> None:
-    weights = ({"a": 1}, [object()])
-    built = instantiate({"_target_": "grn.config.types.fits", "annotation": None}, value=weights)
-    assert built is False
-    partial = instantiate({"_target_": "grn.config.types.describe", "_partial_": True}, annotation=weights)
+    weights = [torch.zeros(1, requires_grad=True)]
+    built = instantiate("training.optimizer", {"_target_": "torch.optim.Adam", "lr": 0.1}, weights)
+    assert built.param_groups[0]["params"][0] is weights[0]
+    partial = factory("training.optimizer", {"_target_": "torch.optim.Adam", "lr": 0.1})
     assert isinstance(partial, functools.partial)
-    assert partial.keywords["annotation"] is weights
-
-
-def test_errors_of_the_target_come_through() -> None:
-    node = {"_target_": "grn.run_folder.run_name", "name": "a/b", "data_name": "x", "stamp": "y"}
-    with pytest.raises(InputError, match="cannot be called 'a/b'"):
-        instantiate(node)
-    with pytest.raises(InputError, match="cannot be called 'a/b'"):
-        instantiate({"inner": node})
+    assert partial.keywords == {"lr": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -417,5 +444,6 @@ def test_bounds_are_those_of_the_writers() -> None:
 
 
 def test_what_a_constructor_refuses_is_the_users_error() -> None:
-    with pytest.raises(InputError, match=r"torch.optim.Adam cannot be built: .*learning rate"):
-        instantiate({"_target_": "torch.optim.Adam", "lr": -1.0}, [torch.zeros(1, requires_grad=True)])
+    optimizer = {"_target_": "torch.optim.Adam", "lr": -1.0}
+    with pytest.raises(InputError, match=r"training.optimizer cannot be built: .*learning rate"):
+        instantiate("training.optimizer", optimizer, [torch.zeros(1, requires_grad=True)])

@@ -80,7 +80,7 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "training.patience": Flip("2", "epochs", under=STOPS),
         "training.optimizer._target_": Flip("torch.optim.SGD", "network"),
         "training.optimizer.lr": Flip("0.03", "network"),
-        "trainer._target_": raises("torch.optim.Adam", "is not a setting of"),
+        "trainer._target_": raises("torch.optim.Adam", "is not allowed"),
         "trainer.accelerator": trainer("cuda", lambda one: one.accelerator),
         "trainer.devices": trainer("2", lambda one: one.world_size),
         "trainer.num_nodes": trainer("2", lambda one: one.num_nodes),
@@ -128,7 +128,7 @@ FLIPS: dict[str, dict[str, Flip]] = {
         "model.views.genes": Flip("0.2", "network"),
         "model.attention": Flip("softmax", "network"),
         "model.backend": Flip("flashsign", "kernel"),
-        "model.encoder._target_": raises("grn.models.RegulatoryModel", "is not a setting of"),
+        "model.encoder._target_": raises("grn.models.RegulatoryModel", "is not allowed"),
         "model.encoder.dim": Flip("4", "network"),
         "model.encoder.layers": Flip("2", "network"),
         "model.encoder.heads": Flip("1", "network"),
@@ -241,7 +241,7 @@ def reading(overrides: tuple[str, ...], reads: Callable[[Any], Any]) -> Any:
     cfg = compose("train", overrides)
     validate(cfg, "train")
     try:
-        return reads(instantiate(plain_config(cfg)["trainer"], logger=False, enable_checkpointing=False))
+        return reads(instantiate("trainer", plain_config(cfg)["trainer"], logger=False, enable_checkpointing=False))
     except InputError as error:
         return str(error)
     finally:

@@ -4,7 +4,17 @@ from grn.config.composing import compose
 from grn.config.overrides import prepare_override
 from grn.config.paths import conf_dir
 from grn.config.plain import plain_config
-from grn.config.targets import instantiate, load_data
+from grn.config.targets import check_place, factory, instantiate, load_data
 from grn.config.validating import validate
 
-__all__ = ["compose", "conf_dir", "instantiate", "load_data", "plain_config", "prepare_override", "validate"]
+__all__ = [
+    "check_place",
+    "compose",
+    "conf_dir",
+    "factory",
+    "instantiate",
+    "load_data",
+    "plain_config",
+    "prepare_override",
+    "validate",
+]

@@ -1,10 +1,11 @@
-"""Objects from configuration: only from allowed packages, only with settings they have, of fitting types."""
+"""Objects from configuration: only what is registered for its place, only with settings it has, of fitting types."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -14,55 +15,70 @@ from omegaconf import OmegaConf
 
 from grn._errors import InputError, did_you_mean
 from grn.config.plain import plain_config
+from grn.config.registry import PLACES, Buildable
 from grn.config.schema import Data
 from grn.config.types import describe, fits
 
-ALLOWED = ("grn.", "torch.optim.", "lightning.pytorch.")
 _COLLECTING = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-_HYDRA_KEYS = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
 
 
-def locate(target: Any, where: str) -> Any:
-    """The class or function that a `_target_` names.
+def place_of(where: str) -> str | None:
+    """The key of `PLACES` that a place of the configuration belongs to, or None where nothing is built.
+
+    Examples
+    --------
+    >>> place_of("callbacks.early_stopping"), place_of("suite.sets[3].data"), place_of("network")
+    ('callbacks.*', 'suite.sets.*.data', None)
+    """
+    if where in PLACES:
+        return where
+    parts = re.sub(r"\[\d+\]", ".*", where).split(".")
+    if len(parts) == 2 and parts[0] == "callbacks":
+        parts[1] = "*"
+    found = ".".join(parts)
+    return found if found in PLACES else None
+
+
+def registered(place: str, target: Any, where: str) -> Buildable:
+    """The entry of the registry for a `_target_`.
 
     Parameters
     ----------
+    place
+        Key of `grn.config.registry.PLACES`.
     target
-        Dotted name, which must begin with one of `ALLOWED`; the object must also be defined there, so that a
-        module which `grn` merely imports cannot be reached through it.
+        Dotted path.
     where
         Place in the configuration, for the message.
+
+    Raises
+    ------
+    grn._errors.InputError
+        If it is not registered for this place; nothing is imported then.
     """
-    from hydra.errors import InstantiationException
-    from hydra.utils import get_object
-
-    allowed = ", ".join(f"{prefix}*" for prefix in ALLOWED)
-    if not isinstance(target, str) or not target.startswith(ALLOWED):
-        raise InputError(
-            f"{where}._target_ = {target!r} is not allowed in a configuration: it must be one of {allowed}."
-        )
-    try:
-        found = get_object(target)
-    except (ImportError, AttributeError, ValueError, InstantiationException) as error:
-        reason = str(error.__cause__ or error).strip()
-        raise InputError(f"{where}._target_ = {target!r} cannot be imported: {reason}{_siblings(target)}") from error
-    home = getattr(found, "__module__", None) or ""
-    if not callable(found) or not f"{home}.".startswith(ALLOWED):
-        raise InputError(
-            f"{where}._target_ = {target!r} is not a class or function of an allowed package ({allowed}); "
-            f"it is {type(found).__name__} from {home or 'elsewhere'}."
-        )
-    return found
+    entries = PLACES[place].entries
+    if isinstance(target, str) and target in entries:
+        return entries[target]
+    short = {name.rpartition(".")[2]: name for name in entries}
+    close = did_you_mean(str(target).rpartition(".")[2], short) if isinstance(target, str) else ""
+    raise InputError(
+        f"{where}._target_ = {_shown(target)} is not allowed: {PLACES[place].what} is built there, which can be "
+        f"{' or '.join(entries)}.{close}"
+    )
 
 
-def _siblings(target: str) -> str:
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+@functools.cache
+def _imported(target: str) -> Any:
+    """The object of a registered path; never called with any other."""
     from importlib import import_module
 
     module, _, name = target.rpartition(".")
-    try:
-        return did_you_mean(name, (public for public in dir(import_module(module)) if not public.startswith("_")))
-    except ImportError:
-        return ""
+    return getattr(import_module(module), name)
 
 
 @functools.cache
@@ -94,7 +110,14 @@ def _resolve(annotation: Any, function: Any) -> Any:
         return Any
 
 
-def check_target(node: Mapping[str, Any], where: str, own: tuple[str, ...] = ()) -> None:
+def check_place(place: str, node: Any, *, where: str = "", own: tuple[str, ...] = ()) -> None:
+    """Check a plain node for a place of `PLACES` as `instantiate` would, without building anything."""
+    if not isinstance(node, Mapping):
+        raise InputError(f"{where or place} = {_shown(node)} does not fit: expected a dictionary with _target_.")
+    check_target(node, where or place, own=own, place=place)
+
+
+def check_target(node: Mapping[str, Any], where: str, own: tuple[str, ...] = (), place: str | None = None) -> None:
     """Check one dictionary with `_target_`: its target, the names and the types of what would be passed.
 
     Parameters
@@ -105,71 +128,127 @@ def check_target(node: Mapping[str, Any], where: str, own: tuple[str, ...] = ())
         Place in the configuration, such as ``data`` or ``callbacks.early_stopping``.
     own
         Keys which are read by `grn` and not passed on.
+    place
+        Key of `grn.config.registry.PLACES`; None: the one that `where` belongs to.
     """
-    known = parameters(locate(node["_target_"], where))
-    takes_any = any(one.kind is one.VAR_KEYWORD for one in known.values())
-    named = {name: one for name, one in known.items() if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)}
-    if not isinstance(node.get("_partial_", False), bool):
-        raise InputError(f"{where}._partial_ = {node['_partial_']!r} must be true or false.")
+    place = place_of(where) if place is None else place
+    if place is None:
+        raise InputError(f"{where or 'The configuration'} has a _target_, but nothing is built there: leave it out.")
+    if "_target_" not in node:
+        raise InputError(f"{where}._target_ is missing: {PLACES[place].what} is built there.")
+    entry = registered(place, node["_target_"], where)
+    nested = dict(entry.nested)
+    known = _may_be_set(entry)
     for key, value in node.items():
-        if key in _HYDRA_KEYS or key in own:
+        if key == "_target_" or key in own:
             continue
-        if key in named:
-            annotation = named[key].annotation
-            if not fits(annotation, value):
-                raise InputError(
-                    f"{where}.{key} = {value!r} ({type(value).__name__}) does not fit: "
-                    f"{node['_target_']} takes {describe(annotation)} there."
-                )
-        elif not takes_any:
-            choices = [*named, *own]
+        if key not in known:
+            choices = list(dict.fromkeys([*known, *own]))
             raise InputError(
-                f"{where}.{key} is not a setting of {node['_target_']}.{did_you_mean(str(key), choices)} "
+                f"{where}.{key} is not a setting of {entry.target}.{did_you_mean(str(key), choices)} "
                 f"It has: {', '.join(choices) or 'none'}."
+            )
+        if key in nested and isinstance(value, Mapping):
+            check_target(value, f"{where}.{key}", place=nested[key])
+            continue
+        refuse_targets(value, f"{where}.{key}")
+        if not fits(known[key].annotation, value):
+            raise InputError(
+                f"{where}.{key} = {_shown(value)} ({type(value).__name__}) does not fit: "
+                f"{entry.target} takes {describe(known[key].annotation)} there."
             )
 
 
+def _may_be_set(entry: Buildable) -> dict[str, inspect.Parameter]:
+    """Parameters that a configuration may give a registered target."""
+    return {
+        name: one
+        for name, one in parameters(_imported(entry.target)).items()
+        if one.kind not in _COLLECTING
+        and name not in entry.ours
+        and not name.startswith("_")
+        and (entry.settings is None or name in entry.settings)
+    }
+
+
+def _refuse_hydras(key: Any, where: str) -> None:
+    """Refuse names such as `_target_` and `_args_`, to which Hydra gives a meaning."""
+    if str(key).startswith("_") and str(key).endswith("_"):
+        raise InputError(f"{where} is not allowed: nothing is built there.")
+
+
+def refuse_targets(value: Any, where: str) -> None:
+    """Refuse what would build something, anywhere in a plain value."""
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            _refuse_hydras(key, f"{where}.{key}")
+            refuse_targets(child, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for position, child in enumerate(value):
+            refuse_targets(child, f"{where}[{position}]")
+
+
 def check_tree(node: Any, where: str) -> None:
-    """Check every dictionary with `_target_` in a plain tree of dictionaries and lists."""
+    """Check every dictionary with `_target_` in a plain tree of dictionaries and lists, and that it may stand there."""
     if isinstance(node, Mapping):
-        if "_target_" in node:
+        if place_of(where) is not None:
             check_target(node, where)
+            return
         for key, child in node.items():
-            check_tree(child, f"{where}.{key}" if where else str(key))
+            inside = f"{where}.{key}" if where else str(key)
+            _refuse_hydras(key, inside)
+            check_tree(child, inside)
     elif isinstance(node, list):
         for position, child in enumerate(node):
             check_tree(child, f"{where}[{position}]")
 
 
-def instantiate(node: Any, /, *arguments: Any, **settings: Any) -> Any:
+def instantiate(place: str, node: Any, /, *arguments: Any, where: str = "", **settings: Any) -> Any:
     """Build what a configuration node describes.
 
     Parameters
     ----------
+    place
+        Where the node stands: a key of `grn.config.registry.PLACES`, which says what may be built there.
     node
-        Configuration with `_target_`, or a dictionary or list of such nodes (then without further arguments).
+        Configuration with `_target_`.
     *arguments, **settings
-        Passed on as they are, beside or instead of the node's own settings. Live objects (data, modules) are
-        never copied.
+        Passed on as they are, beside the node's own settings. Live objects (data, modules) are never copied.
+    where
+        The place as the user knows it, for messages; by default `place`.
 
     Returns
     -------
     object
-        The built object; a `functools.partial` if the node says ``_partial_: true``; a dictionary or list of
-        objects for a dictionary or list of nodes.
+        The built object.
 
     Raises
     ------
     grn._errors.InputError
-        For a target outside `ALLOWED`, an unknown or missing setting, or a setting of the wrong type.
+        For a target that is not registered for the place, an unknown or missing setting, or one of the wrong type.
 
     Examples
     --------
-    >>> instantiate({"_target_": "grn.config.types.describe"}, annotation=int)
-    'a whole number'
+    >>> instantiate("data", {"_target_": "grn.datasets.simulated", "n_cells": 5, "n_genes": 20, "n_tfs": 3}).shape
+    (5, 20)
     """
-    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    return _build(plain, str(node._get_full_key(None)) if OmegaConf.is_config(node) else "", arguments, settings)
+    where = where or place
+    target, given = _prepared(place, node, where)
+    _check_complete(target, given["_target_"], where, arguments, {**given, **settings})
+    chosen = {key: value for key, value in given.items() if key != "_target_"}
+    try:
+        return target(*arguments, **{**chosen, **settings})
+    except Exception as error:
+        # Lightning has an error of its own for settings that do not fit the machine; it derives from Exception alone.
+        if isinstance(error, InputError) or not (isinstance(error, ValueError) or "Misconfig" in type(error).__name__):
+            raise
+        raise InputError(f"{where} cannot be built: {error}") from error
+
+
+def factory(place: str, node: Any) -> functools.partial[Any]:
+    """As `instantiate`, but what is built later, when the rest of its arguments are there."""
+    target, given = _prepared(place, node, place)
+    return functools.partial(target, **{key: value for key, value in given.items() if key != "_target_"})
 
 
 def load_data(node: Any) -> Any:
@@ -187,51 +266,31 @@ def load_data(node: Any) -> Any:
     """
     plain = plain_config(node)
     own = {field.name for field in dataclasses.fields(Data)}
-    return _build({key: value for key, value in plain.items() if key not in own}, "data", (), {})
+    return instantiate("data", {key: value for key, value in plain.items() if key not in own})
 
 
-def _build(plain: Any, where: str, arguments: tuple[Any, ...], settings: dict[str, Any]) -> Any:
-    from hydra.errors import InstantiationException
-    from hydra.utils import instantiate as build
-
-    single = isinstance(plain, Mapping) and "_target_" in plain
-    if not single and (arguments or settings):
-        raise TypeError("Only a node with _target_ can be built with further arguments.")
-    plain = {key: value for key, value in plain.items() if key not in settings} if single else plain
-    check_tree(plain, where)
-    try:
-        if not single:
-            return build(plain, _convert_="all")
-        # As a partial, because Hydra would turn live arguments (dataclasses, tuples) into configuration.
-        factory = build(plain, _convert_="all", _partial_=True)
-    except InstantiationException as error:
-        raise (error.__cause__ or error) from None
-    if plain.get("_partial_", False):
-        return functools.partial(factory, *arguments, **settings)
-    _check_complete(factory, plain["_target_"], where, arguments, settings)
-    try:
-        return factory(*arguments, **settings)
-    except Exception as error:
-        # Lightning has an error of its own for settings that do not fit the machine; it derives from Exception alone.
-        if isinstance(error, InputError) or not (isinstance(error, ValueError) or "Misconfig" in type(error).__name__):
-            raise
-        raise InputError(f"{where or plain['_target_']} cannot be built: {error}") from error
+def _prepared(place: str, node: Any, where: str) -> tuple[Any, dict[str, Any]]:
+    """The registered target of a checked node, and the node as a plain dictionary."""
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if not isinstance(plain, Mapping):
+        raise InputError(f"{where} = {_shown(plain)} does not fit: expected a dictionary with _target_.")
+    given = {str(key): value for key, value in plain.items()}
+    check_target(given, where, place=place)
+    return _imported(given["_target_"]), given
 
 
 def _check_complete(
-    factory: Any, target: str, where: str, arguments: tuple[Any, ...], settings: dict[str, Any]
+    target: Any, name_of_target: str, where: str, arguments: tuple[Any, ...], settings: dict[str, Any]
 ) -> None:
-    known = parameters(factory.func)
-    unknown = [name for name in settings if name not in known]
-    if unknown and not any(one.kind is one.VAR_KEYWORD for one in known.values()):
-        raise InputError(f"{target} has no parameter {unknown[0]!r}.{did_you_mean(unknown[0], known)}")
-    positional = [*factory.args, *arguments]
-    given = {*factory.keywords, *settings, *list(known)[: len(positional)]}
+    known = parameters(target)
+    unknown = [name for name in settings if name not in known and name != "_target_"]
+    if unknown:
+        raise InputError(f"{name_of_target} has no parameter {unknown[0]!r}.{did_you_mean(unknown[0], known)}")
+    given = {*settings, *list(known)[: len(arguments)]}
     missing = [
         name
         for name, one in known.items()
-        if one.default is one.empty and one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL) and name not in given
+        if one.default is one.empty and one.kind not in _COLLECTING and name not in given
     ]
     if missing:
-        prefix = f"{where}." if where else ""
-        raise InputError(f"{target} also needs {', '.join(missing)}: set {prefix}{missing[0]}=...")
+        raise InputError(f"{name_of_target} also needs {', '.join(missing)}: set {where}.{missing[0]}=...")

@@ -62,7 +62,7 @@ def fits(annotation: Any, value: Any) -> bool:
     if origin is typing.Annotated:
         return fits(arguments[0], value)
     if origin is typing.Literal:
-        return any(value == choice and type(value) is type(choice) for choice in arguments)
+        return any(type(value) is type(choice) and value == choice for choice in arguments)
     if origin in (typing.Union, types.UnionType):
         return any(fits(member, value) for member in arguments)
     if annotation in (None, type(None)):

@@ -120,7 +120,7 @@ def _by_method(cfg: DictConfig, config: dict[str, Any], folder: Path) -> GeneNet
 def _again(config: dict[str, Any], folder: Path) -> GeneNetwork:
     """Read a trained run out again."""
     watch = Stopwatch()
-    checkpoint = load_checkpoint(_best_checkpoint(Path(config["run"])))
+    checkpoint = load_checkpoint(_best_checkpoint(Path(config["run"])), of_run=True)
     description = checkpoint["grn"]
     trained = description["config"]
     refuse_earlier_version(trained)

@@ -9,7 +9,7 @@ import torch
 
 from grn._errors import InputError
 from grn._log import logger
-from grn.config import instantiate
+from grn.config import factory, instantiate
 from grn.data import CheckedData, ExpressionDataModule
 from grn.data.module import Batch
 from grn.data.statistics import GeneStatistics, gene_statistics
@@ -52,19 +52,23 @@ def build_model(
     if settings["_target_"].endswith(".GeneTransformer"):
         if statistics.batch_mean is not None:
             raise InputError("batch_key is an intercept of the regulatory model's; model=transformer has none.")
-        return instantiate(settings, **genes)
-    if "encoder" in settings:
-        genes["encoder"] = instantiate(settings.pop("encoder"), **genes)
-    batches: dict[str, np.ndarray | None] = {
+        return instantiate("model", settings, **genes)
+    if settings.get("encoder") is not None:
+        genes["encoder"] = instantiate("model.encoder", settings.pop("encoder"), **genes)
+    batches = {
         "batch_mean": statistics.batch_mean,
         "batch_detection": statistics.batch_detection,
     }
+    genes_by_batch: dict[str, Any] = {
+        name: torch.from_numpy(table) for name, table in batches.items() if table is not None
+    }
     return instantiate(
+        "model",
         settings,
         **genes,
         regulators=torch.from_numpy(regulators),
         detection=torch.from_numpy(statistics.detection),
-        **{name: torch.from_numpy(table) for name, table in batches.items() if table is not None},
+        **genes_by_batch,
     )
 
 
@@ -102,7 +106,7 @@ def build_objective(
         statistics=gene_statistics(checked.x, checked.batch_codes),
         seed=seed,
     )
-    optimizer = instantiate({**training["optimizer"], "_partial_": True})
+    optimizer = factory("training.optimizer", training["optimizer"])
     try:
         optimizer([{"params": list(model.parameters())}])
     except ValueError as error:
@@ -179,5 +183,16 @@ def rebuild(checkpoint: dict[str, Any]) -> tuple[RegulatoryModel | GeneTransform
         statistics=statistics,
         seed=0,
     )
-    model.load_state_dict(weights)
+    _refuse_other_positions(model, weights)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"The checkpoint's weights do not fit the settings of its model: {error}") from error
     return model.eval(), description
+
+
+def _refuse_other_positions(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Refuse weights whose positions of genes are not those that the model's settings give."""
+    for name, made in model.named_buffers():
+        if made.dtype == torch.int64 and name in weights and not torch.equal(made, weights[name]):
+            raise InputError(f"The checkpoint's state_dict.model.{name} does not fit its genes and regulators.")

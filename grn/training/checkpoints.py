@@ -19,8 +19,15 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from grn._errors import InputError
 from grn._files import atomic_path
+from grn.training.described import check_checkpoint
+from grn.training.outline import refuse_unsound
 
 LAST, BEST = "last.ckpt", "best.ckpt"
+# What torch raises for a file that is not what it expects.
+_DAMAGED = (
+    *(RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError, OSError),
+    pickle.UnpicklingError,
+)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -89,12 +96,27 @@ class BestAndLast(Checkpoint):
         self.best = state_dict["best"]
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of ours; nothing in it is executed."""
+def load_checkpoint(path: Path, *, of_run: bool = False) -> dict[str, Any]:
+    """Read a checkpoint of ours; nothing in it is executed, and nothing is taken on trust.
+
+    Parameters
+    ----------
+    path
+        The file.
+    of_run
+        Whether it must hold everything that the checkpoint of a run holds, its settings among it.
+
+    Raises
+    ------
+    InputError
+        If it is no checkpoint of ours, declares more than it holds (`grn.training.outline`), or says what cannot be
+        true or built (`grn.training.described`).
+    """
+    if not path.is_file():
+        raise InputError(f"There is no checkpoint {path}.")
+    refuse_unsound(path)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path} is not a checkpoint, or it is damaged.") from error
-    if "grn" not in checkpoint:
-        raise InputError(f"{path} is not a checkpoint that `grn train` wrote.")
-    return checkpoint
+    except _DAMAGED as error:
+        raise InputError(f"{path} is not a checkpoint, or it is damaged ({type(error).__name__}).") from error
+    return check_checkpoint(checkpoint, path, of_run=of_run)

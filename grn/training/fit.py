@@ -19,6 +19,8 @@ from grn.training.objectives import Objective
 from grn.training.processes import lost_peer, one_fate
 from grn.training.progress import EpochProgress, Progress
 
+BEST_AND_LAST = "grn.training.checkpoints.BestAndLast"
+
 
 def fit(
     objective: Objective,
@@ -59,6 +61,7 @@ def fit(
     if progress is not None:
         callbacks.append(EpochProgress(progress, config["training"]["epochs"]))
     trainer: pl.Trainer = instantiate(
+        "trainer",
         config["trainer"],
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],
@@ -105,7 +108,7 @@ def _starting_point(last: Path, resume: bool) -> str | None:
 def _callbacks(nodes: dict[str, Any], folder: Path, *, has_validation: bool) -> list[pl.Callback]:
     """Callbacks of the configuration; those that write checkpoints write to `folder`."""
     built = []
-    for node in nodes.values():
+    for name, node in nodes.items():
         if node is None:
             continue
         settings = dict(node)
@@ -116,9 +119,8 @@ def _callbacks(nodes: dict[str, Any], folder: Path, *, has_validation: bool) -> 
                     "callbacks.early_stopping.check_on_train_epoch_end=false stops on held-out cells, of which there "
                     "are none: leave it, or give training.validation_fraction=0.15."
                 )
-        if settings["_target_"].endswith(".BestAndLast"):
-            settings["folder"] = str(folder)
-        built.append(instantiate(settings))
+        ours = {"folder": str(folder)} if settings.get("_target_") == BEST_AND_LAST else {}
+        built.append(instantiate("callbacks.*", settings, where=f"callbacks.{name}", **ours))
     if not any(isinstance(callback, BestAndLast) for callback in built):
         raise InputError(
             "No entry of callbacks is a grn.training.checkpoints.BestAndLast, which writes the checkpoint that the "

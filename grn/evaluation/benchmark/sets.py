@@ -147,7 +147,7 @@ def load_problem(
     if spec.data is not None:
         from grn.config import instantiate
 
-        adata = instantiate(spec.data)
+        adata = instantiate("suite.sets.*.data", spec.data, where=f"suite.sets: {spec.name}: data")
         tfs = adata.var_names[adata.var["is_tf"]] if "is_tf" in adata.var else adata.var_names
         references = {ONLY: clean_reference(adata.uns["reference"])}
     else:
