@@ -22,6 +22,7 @@ from grn._errors import InputError
 
 Matrix: TypeAlias = np.ndarray | sparse.csr_matrix
 
+# To so much every cell's counts are brought, for every model, baseline and score of the package.
 TARGET_SUM = 1_000.0
 # log2 of a million transcripts is 19.9: nothing a logarithm of single-cell counts can exceed.
 LARGEST_LOG = 20.0
@@ -275,13 +276,17 @@ def normalise(matrix: Matrix, content: Content) -> tuple[Matrix, str]:
         return matrix, "used as it is"
     if content.kind == "normalised" and not content.equal_totals:
         return _log1p(matrix), "log1p taken"
-    sums = totals(matrix)
-    factor = np.divide(TARGET_SUM, sums, out=np.zeros_like(sums), where=sums > 0).astype(np.float32)
+    factor = size_factors(totals(matrix)).astype(np.float32)
     if isinstance(matrix, np.ndarray):
         matrix *= factor[:, None]
     else:
         matrix.data *= np.repeat(factor, np.diff(matrix.indptr))
     return _log1p(matrix), "log1p of counts per 1,000 taken"
+
+
+def size_factors(sums: np.ndarray) -> np.ndarray:
+    """What brings cells with these totals, float64 `(cells,)`, to `TARGET_SUM`; 0 for an empty cell."""
+    return np.divide(TARGET_SUM, sums, out=np.zeros_like(sums), where=sums > 0)
 
 
 def _log1p(matrix: Matrix) -> Matrix:

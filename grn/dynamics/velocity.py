@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grn._errors import InputError, did_you_mean
-from grn.data.matrix import TARGET_SUM, describe, non_finite_genes, to_memory
+from grn.data.matrix import describe, non_finite_genes, size_factors, to_memory
 from grn.dynamics.gate import HALVINGS, RELIABLE, Gate, spearman_brown
 from grn.dynamics.head import effects, penalised
 
@@ -66,7 +66,7 @@ def read_layers(adata: AnnData, genes: pd.Index, names: tuple[str, str]) -> tupl
     spliced, unspliced = (_dense(layer[:, at]) for layer in layers)
     if not counts:
         return spliced, unspliced, "used as they are"
-    factor = TARGET_SUM / np.maximum(totals, 1.0)
+    factor = size_factors(totals)
     return np.log1p(spliced * factor), np.log1p(unspliced * factor), "log1p of counts per 1,000 of both layers taken"
 
 

@@ -45,7 +45,7 @@ def best_shortcut(
     Parameters
     ----------
     x
-        `(cells, genes)` log1p of counts per 10k, or as the data come.
+        `(cells, genes)` log1p of counts per 1,000, or as the data come.
     genes
         Names of the columns.
     regulators

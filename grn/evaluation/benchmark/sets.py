@@ -15,7 +15,8 @@ import pandas as pd
 
 from grn._errors import InputError, did_you_mean
 from grn._files import sha256
-from grn.data.matrix import describe
+from grn.data.layers import pick
+from grn.data.matrix import TARGET_SUM, describe, normalise, to_memory
 from grn.evaluation.reference import clean_reference, read_reference
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Problem:
     adata
         The cells as they come, for methods that normalise by themselves.
     x
-        `(cells, genes)` float64: log1p of counts per 10k where there are counts, else X as it is.
+        `(cells, genes)` float64, brought to log1p of counts per 1,000 in the same way as by :func:`grn.pp.check`.
     genes
         Names of the columns.
     regulators
@@ -122,7 +123,7 @@ def find_references(spec: SetSpec, root: Path | None) -> dict[str, Path | None]:
 
 
 def fingerprint(spec: SetSpec, root: Path | None) -> dict[str, Any]:
-    """What decides a result on this set: its settings and the checksums of its files."""
+    """What decides a result on this set: its settings, the checksums of its files, the size of normalised cells."""
     files = {}
     if spec.data is None and root is not None:
         names = [EXPRESSION if spec.replicates is None else REPLICATES, REGULATORS]
@@ -131,7 +132,8 @@ def fingerprint(spec: SetSpec, root: Path | None) -> dict[str, Any]:
         files = {path.name: sha256(path) for path in paths}
     settings = asdict(spec)
     # Neither decides the result: which replicates are run, and under which heading it is shown.
-    return {key: settings[key] for key in ("name", "cells", "data")} | {"files": files}
+    decisive = {key: settings[key] for key in ("name", "cells", "data")}
+    return {**decisive, "files": files, "counts_per_cell": TARGET_SUM}
 
 
 def load_problem(
@@ -163,16 +165,11 @@ def load_problem(
 
 
 def log_normalised(adata: AnnData) -> np.ndarray:
-    """`(cells, genes)` float64: counts to 10k per cell and log1p, other values as they are.
-
-    Counts are those of `layers["counts"]`, else X where it holds counts.
-    """
-    counts = "counts" in adata.layers
-    values: Any = adata.layers["counts"] if counts else adata.X
-    x = np.asarray(values.toarray() if hasattr(values, "toarray") else values, dtype=np.float64)
-    if not counts and describe(x.astype(np.float32)).kind != "counts":
-        return x
-    return np.log1p(x / np.maximum(x.sum(axis=1, keepdims=True), 1.0) * 1e4)
+    """`(cells, genes)` float64: what the input check would hand on, with no gene left out and nothing refused."""
+    source = pick(adata, None)
+    values = to_memory(source.matrix, source.label)
+    values, _ = normalise(values, describe(values, logged="log1p" in adata.uns))
+    return np.asarray(values if isinstance(values, np.ndarray) else values.toarray(), dtype=np.float64)
 
 
 def _read_folder(spec: SetSpec, root: Path, replicate: int | None) -> tuple[AnnData, pd.Index, dict[str, pd.DataFrame]]:

@@ -3,23 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anndata
 import numpy as np
 import pytest
+from scipy import sparse
 
 from grn._errors import InputError
+from grn.data import check
+from grn.data.matrix import TARGET_SUM
 from grn.evaluation.benchmark import SetSpec, load_problem
-from grn.evaluation.benchmark.sets import absent, fingerprint
+from grn.evaluation.benchmark.sets import absent, fingerprint, log_normalised
 
 
 def test_counts_are_normalised_and_other_values_are_not(root: Path) -> None:
     problem, _ = load_problem(SetSpec("counts", "small"), root)
     counts = anndata.read_h5ad(root / "counts" / "expression.h5ad").layers["counts"]
-    np.testing.assert_allclose(np.expm1(problem.x).sum(axis=1), 1e4)
-    np.testing.assert_allclose(np.expm1(problem.x[3, 2]), counts[3, 2] / counts[3].sum() * 1e4)
+    np.testing.assert_allclose(np.expm1(problem.x).sum(axis=1), TARGET_SUM, rtol=1e-5)
+    np.testing.assert_allclose(np.expm1(problem.x[3, 2]), counts[3, 2] / counts[3].sum() * TARGET_SUM, rtol=1e-5)
     problem, _ = load_problem(SetSpec("plain", "small"), root)
     np.testing.assert_array_equal(problem.x, anndata.read_h5ad(root / "plain" / "expression.h5ad").X)
+
+
+COUNTS = np.random.default_rng(0).poisson(3.0, (30, 12)).astype(np.float32)
+PER_CELL = COUNTS / COUNTS.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (COUNTS, "counts"),
+        (sparse.csr_matrix(COUNTS), "counts"),
+        (PER_CELL * 1e4, "normalised"),
+        ((PER_CELL * 1e4)[:, 2:], "normalised"),
+        (np.log1p(PER_CELL * 1e4), "log-normalised"),
+        (np.sqrt(COUNTS + 0.3), "continuous"),
+    ],
+)
+def test_the_bench_sees_what_the_input_check_hands_to_the_models(values: Any, kind: str) -> None:
+    """One normalisation: a baseline of the bench and `grn infer method=...` score the same numbers."""
+    adata = anndata.AnnData(values)
+    checked = check(adata, tf="all")
+    assert checked.report.kind == kind
+    expected = checked.x.toarray() if sparse.issparse(checked.x) else checked.x
+    np.testing.assert_array_equal(log_normalised(adata), expected)
+
+
+def test_results_at_another_size_of_cells_are_not_taken_over(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint(SetSpec("counts", "small"), root)
+    monkeypatch.setattr("grn.evaluation.benchmark.sets.TARGET_SUM", 10_000.0)
+    assert fingerprint(SetSpec("counts", "small"), root) != before
 
 
 def test_regulators_are_the_listed_ones_in_the_data(root: Path) -> None:
