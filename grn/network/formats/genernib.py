@@ -25,6 +25,8 @@ def write(network: GeneNetwork, path: Path) -> None:
     """
     from anndata import AnnData
 
+    from grn.data.writing import write_h5ad
+
     refuse_groups(network, "geneRNIB")
     dataset = network.params.get("dataset_id")
     if dataset is None:
@@ -40,7 +42,7 @@ def write(network: GeneNetwork, path: Path) -> None:
         "convention": CONVENTION,
         "version": version(),
     }
-    AnnData(uns=uns).write_h5ad(path, compression="gzip")
+    write_h5ad(AnnData(uns=uns), path, compression="gzip")
 
 
 def read(path: Path) -> GeneNetwork:

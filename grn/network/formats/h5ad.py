@@ -15,11 +15,12 @@ def write(network: GeneNetwork, path: Path) -> None:
     import pandas as pd
     from anndata import AnnData
 
+    from grn.data.writing import write_h5ad
     from grn.network.slots import add_to_anndata
 
     adata = AnnData(np.zeros((0, len(network.genes)), dtype=np.float32), var=pd.DataFrame(index=network.genes))
     add_to_anndata(adata, network)
-    adata.write_h5ad(path, compression="gzip")
+    write_h5ad(adata, path, compression="gzip")
 
 
 def read(path: Path) -> GeneNetwork:
