@@ -20,6 +20,11 @@ from pathlib import Path
 
 from grn._errors import InputError, near_misses
 
+
+class MissingFileError(InputError, FileNotFoundError):
+    """There is no such file; both kinds of error, so that either can be caught."""
+
+
 # What the libraries raise where a file is missing, locked, cut off or wrongly packed. None of them is a bug of ours.
 READING_ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 
@@ -39,7 +44,12 @@ _AWAY = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDO
 
 
 def require_file(
-    path: str | os.PathLike[str], what: str = "the file", *, folder: bool = False, pipe: bool = False
+    path: str | os.PathLike[str],
+    what: str = "the file",
+    *,
+    folder: bool = False,
+    pipe: bool = False,
+    empty: bool = False,
 ) -> Path:
     """The path, if a file that holds something is there; looks without opening it, so that nothing can hang.
 
@@ -54,11 +64,15 @@ def require_file(
     pipe
         Whether a pipe, such as bash's `<(zcat file.gz)`, is accepted. Readers that go back and forth in a file cannot
         take one.
+    empty
+        Whether a file of 0 bytes is accepted: some formats write one for a network without edges.
 
     Raises
     ------
+    MissingFileError
+        If there is no such file; an InputError and a FileNotFoundError.
     InputError
-        If the path is an address, leads nowhere, or leads to a folder, an empty file, a pipe or a device.
+        If the path is an address, or leads to a folder, an empty file, a pipe or a device.
     """
     text = os.fspath(path)
     if isinstance(text, bytes):
@@ -81,7 +95,7 @@ def require_file(
             )
     elif not stat.S_ISREG(found.st_mode):
         raise InputError(f"{_capital(what)} {place} is a device, expected a file.")
-    elif found.st_size == 0:
+    elif found.st_size == 0 and not empty:
         raise InputError(_is_empty(place, what))
     return place
 
@@ -131,6 +145,8 @@ def unreadable(
     said = str(error).strip()
     number = _errno(error)
     name = f"{_capital(what)} {place}"
+    if number == errno.ENOENT:
+        return MissingFileError(_missing(place, what))
     if (cause := _system_cause(place, number, said, what, name)) is not None:
         return InputError(cause)
     if _mode(place, stat.S_ISDIR):
@@ -176,8 +192,6 @@ def _system_cause(place: Path, number: int | None, said: str, what: str, name: s
         return (
             f"No permission to read {place}. Change it with chmod u+r {place}, or copy the file to a folder of yours."
         )
-    if number == errno.ENOENT:
-        return _missing(place, what)
     if number == errno.ENOTDIR:
         block = next((part for part in place.absolute().parents if _mode(part, stat.S_ISREG)), place.parent)
         return f"There is no file {place}: {block} is a file, not a folder."

@@ -105,6 +105,13 @@ def test_paths_that_lead_to_no_file(tmp_path: Path) -> None:
     assert require_file(tmp_path / "pipe.csv", pipe=True).name == "pipe.csv"
 
 
+def test_a_missing_file_is_caught_as_either_error(tmp_path: Path) -> None:
+    for kind in (InputError, FileNotFoundError, OSError, ValueError):
+        with pytest.raises(kind) as raised:
+            require_file(tmp_path / "a.csv")
+        assert str(raised.value) == f"There is no file a.csv in {tmp_path}."
+
+
 def test_a_closed_folder_on_the_way_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = tmp_path / "closed"
     # The superuser, under whom tests may run, may look into any folder.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,16 @@ def write_table(table: pd.DataFrame, path: Path, *, index: str | None = None) ->
             table.to_csv(temporary, sep=separator, index=index is not None, index_label=index)
 
 
-def write_h5ad(adata: AnnData, path: Path) -> None:
-    """Write an AnnData, whole or not at all."""
+def write_h5ad(adata: AnnData, path: Path, known: Iterable[str] = ()) -> None:
+    """Write an AnnData, whole or not at all; `known` is what `grn.data.writing.announce` said before the work."""
+    from grn.data import writing
+
     with atomic_path(path) as temporary:
-        adata.write_h5ad(temporary)
+        writing.write_h5ad(adata, temporary, known=known)
+
+
+def announced(adata: AnnData, output: Path) -> list[str]:
+    """What of the input an .h5ad cannot hold as it is, said before the work; nothing for other files."""
+    from grn.data import writing
+
+    return writing.announce(adata) if output.suffix == ".h5ad" else []

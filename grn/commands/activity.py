@@ -5,7 +5,7 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from grn.commands._files import TABLES, checked_output, given_data, write_h5ad, write_table
+from grn.commands._files import TABLES, announced, checked_output, given_data, write_h5ad, write_table
 from grn.commands._launch import launch, task
 from grn.config import conf_dir
 
@@ -19,13 +19,14 @@ def activity(cfg: DictConfig) -> None:
 
     output = checked_output(cfg.output, (*TABLES, ".h5ad"))
     adata = given_data(cfg)
+    known = announced(adata, output)
     network = GeneNetwork.read(cfg.network)
     names = ("method", "per_target", "top", "fdr", "min_targets", "group", "group_by", "centre", "allow_negative")
     tl.activity(adata, network, layer=cfg.data.layer, **{name: cfg[name] for name in names})
     scores, padj = adata.obsm["grn_activity"], adata.obsm.get("grn_activity_padj")
     written = [output]
     if output.suffix == ".h5ad":
-        write_h5ad(adata, output)
+        write_h5ad(adata, output, known)
     else:
         write_table(scores, output, index="cell")
         if padj is not None:

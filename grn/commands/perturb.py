@@ -5,7 +5,7 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from grn.commands._files import TABLES, checked_output, given_data, write_h5ad, write_table
+from grn.commands._files import TABLES, announced, checked_output, given_data, write_h5ad, write_table
 from grn.commands._launch import launch, task
 from grn.config import conf_dir
 
@@ -21,6 +21,7 @@ def perturb(cfg: DictConfig) -> None:
 
     output = checked_output(cfg.output, (*TABLES, ".h5ad"))
     adata = given_data(cfg, "the unperturbed cells, ")
+    known = announced(adata, output)
     ko, oe = (OmegaConf.to_object(one) if OmegaConf.is_config(one) else one for one in (cfg.ko, cfg.oe))
     names = ("group", "group_by", "batch_key", "allow_negative", "damping")
     table = tl.perturb(
@@ -32,7 +33,7 @@ def perturb(cfg: DictConfig) -> None:
         **{name: cfg[name] for name in names},
     )
     if output.suffix == ".h5ad":
-        write_h5ad(adata, output)
+        write_h5ad(adata, output, known)
     else:
         write_table(table, output)
     shown = ["gene", "perturbed", "before", "after", "shift"]

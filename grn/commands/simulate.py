@@ -8,6 +8,7 @@ import hydra
 from omegaconf import DictConfig
 
 from grn._errors import InputError
+from grn.commands._files import write_h5ad
 from grn.commands._launch import launch, task
 from grn.config import conf_dir
 
@@ -30,8 +31,7 @@ def simulate(cfg: DictConfig) -> None:
     adata = load_data(cfg.data)
     if "reference" not in adata.uns:
         raise InputError(f"data={cfg.data.name} has no known network. Use data=simulated.")
-    with atomic_path(output) as path:
-        adata.write_h5ad(path)
+    write_h5ad(adata, output)
     with atomic_path(reference) as path:
         adata.uns["reference"].to_csv(path, index=False)
     console.show(f"{adata.n_obs:,} cells x {adata.n_vars:,} genes written to {output}, the network to {reference}")

@@ -266,6 +266,8 @@ def load_data(node: Any) -> Any:
     """
     plain = plain_config(node)
     own = {field.name for field in dataclasses.fields(Data)}
+    # The reader must know the matrix that will be used: only what else a file holds may be unreadable.
+    own -= {"layer"} if plain.get("_target_") == "grn.data.read_expression" else set()
     return instantiate("data", {key: value for key, value in plain.items() if key not in own})
 
 

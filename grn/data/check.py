@@ -15,6 +15,7 @@ from scipy import sparse
 
 from grn._errors import InputError
 from grn._log import logger
+from grn.data.given import require_anndata
 from grn.data.groups import read_groups
 from grn.data.identifiers import alike, duplicates, examples, identify, mismatch
 from grn.data.layers import Source, pick, usable
@@ -128,7 +129,7 @@ def check(
         NaN or infinite values; negative or scaled values; duplicated names; fewer than 10 cells or 2 TFs; a
         constant matrix; no such layer, column, TF list or file; cells without a group.
     TypeError
-        If `adata` is not an AnnData.
+        If `adata` is not an AnnData; a MuData's modalities are named.
 
     Examples
     --------
@@ -137,7 +138,7 @@ def check(
     >>> checked.x.shape
     (700, 765)
     """
-    _require_anndata(adata)
+    require_anndata(adata, "grn.pp.check")
     source = pick(adata, layer)
     cells, names = pd.Index(adata.obs_names), pd.Index(source.var.index)
     _require_unique(names, "gene", "adata.var_names_make_unique()")
@@ -199,19 +200,6 @@ def _require_cells_in_batches(batches: pd.Categorical, batch_key: str | None) ->
             f"The batch {str(name)!r} of adata.obs[{batch_key!r}] has one cell, which cannot be told from the "
             "means of its genes. Leave such cells out or join batches."
         )
-
-
-def _require_anndata(adata: object) -> None:
-    from anndata import AnnData
-
-    if isinstance(adata, AnnData):
-        return
-    given = type(adata).__name__
-    if isinstance(adata, (str, bytes)) or hasattr(adata, "__fspath__"):
-        raise TypeError(f"check takes an AnnData, got a {given}. Read the file: grn.data.read_expression({adata!r}).")
-    if hasattr(adata, "mod") and hasattr(adata, "obs"):
-        raise TypeError(f"check takes an AnnData, got a {given}. Give one of its modalities, such as mdata['rna'].")
-    raise TypeError(f"check takes an AnnData of shape (cells, genes), got {given}. Wrap a matrix in anndata.AnnData.")
 
 
 def _require_unique(names: pd.Index, what: str, remedy: str) -> None:

@@ -116,18 +116,20 @@ def mismatch(
     kind, species = identify(genes)
     hints: list[str] = []
     if cells is not None and (look_like_barcodes(genes) or len(set(listed) & set(cells)) >= 2):
-        return "The genes seem to be the rows: the table is genes x cells. Transpose it: adata = adata.T."
+        return (
+            "The genes seem to be the rows: the table is genes x cells. Transpose it: data.transpose=true on the "
+            "command line, adata = adata.T in Python."
+        )
     column = column_with(listed, var) if var is not None else None
     if column is not None:
         hints.append(
-            f"The column var[{column[0]!r}] holds {column[1]} of the listed names: use it with "
-            f"adata.var_names = adata.var[{column[0]!r}].astype(str); adata.var_names_make_unique(), or "
-            f"gene_names={column[0]!r} when reading the file."
+            f"The column var[{column[0]!r}] holds {column[1]} of the listed names. Take them from there: "
+            f"data.gene_names={column[0]} on the command line, grn.pp.name_genes(adata, {column[0]!r}) in Python."
         )
     elif kind == "Ensembl":
         hints.append(
-            f"The genes are Ensembl identifiers ({genes[0]}), the list has symbols. Put symbols into "
-            "adata.var_names (no column of adata.var holds them), or give a TF list of Ensembl identifiers."
+            f"The genes are Ensembl identifiers ({genes[0]}), the list has symbols, and no column of var holds them. "
+            "Give data with symbols, or a TF list of Ensembl identifiers."
         )
     same = alike(listed, genes)
     if same:

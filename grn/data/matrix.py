@@ -19,6 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from grn._errors import InputError
+from grn._log import logger
 
 Matrix: TypeAlias = np.ndarray | sparse.csr_matrix
 
@@ -52,8 +53,8 @@ def to_memory(matrix: Any, name: str) -> Matrix:
     Parameters
     ----------
     matrix
-        `(cells, genes)` dense or sparse, or the on-disk matrix of a backed AnnData. On-disk matrices are
-        read in blocks of cells; a dense one that is mostly zeros is kept as csr.
+        `(cells, genes)` dense or sparse, the on-disk matrix of a backed AnnData, or a dask array. On-disk matrices
+        are read in blocks of cells; a dense one that is mostly zeros is kept as csr.
     name
         What to call it in messages, such as `"layers['counts']"`.
 
@@ -67,7 +68,8 @@ def to_memory(matrix: Any, name: str) -> Matrix:
             f"{name} is empty: this AnnData holds no matrix there. Give layer= the name of a filled layer."
         )
     if hasattr(matrix, "compute"):
-        raise InputError(f"{name} is a lazy (dask) array. Load it first: adata = adata.to_memory().")
+        logger.info("%s is a lazy (dask) array, which is read into memory.", name)
+        matrix = matrix.compute()
     dtype = getattr(matrix, "dtype", None)
     if dtype is not None and np.dtype(dtype).kind not in "biuf":
         raise InputError(f"{name} holds values of type {dtype}, expected numbers of shape (cells, genes).")

@@ -1,4 +1,4 @@
-"""Expression files in: .h5ad, 10x (.h5, .mtx), tables (.csv, .tsv, .txt) and loom, gzipped where usual.
+"""Expression files in: .h5ad, .h5mu, zarr, 10x (.h5, .mtx), tables (.csv, .tsv, .txt) and loom, gzipped where usual.
 
 Every reader returns cells x genes as an AnnData and leaves the values alone; `grn.data.check` judges them.
 """
@@ -6,21 +6,21 @@ Every reader returns cells x genes as an AnnData and leaves the values alone; `g
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from grn._errors import InputError, did_you_mean, near_misses
+from grn._errors import InputError, did_you_mean
 from grn._log import logger
-from grn.data.identifiers import duplicates, examples
+from grn._opening import reading, require_file
+from grn.data.gene_names import name_genes, number_repeated_names
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 ENDINGS = {
     ".h5ad": "h5ad",
+    ".h5mu": "h5ad",
+    ".zarr": "zarr",
     ".h5": "10x-h5",
     ".mtx": "10x-mtx",
     ".mtx.gz": "10x-mtx",
@@ -32,6 +32,8 @@ ENDINGS = {
     ".txt.gz": "table",
     ".loom": "loom",
 }
+# What marks a folder as a zarr store, of version 2 and 3.
+_ZARR = (".zgroup", "zarr.json")
 
 
 def read_expression(
@@ -39,27 +41,34 @@ def read_expression(
     *,
     format: str = "auto",
     backed: bool = False,
+    modality: str | None = None,
     gene_names: str | None = None,
     transpose: bool = False,
+    layer: str | None = None,
 ) -> AnnData:
-    """Read expression from a file or a 10x folder; values and names stay as they are in the file.
+    """Read expression from a file or a folder; values and names stay as they are in the file.
 
     Parameters
     ----------
     path
-        `.h5ad`; 10x `.h5`; a 10x folder or its `matrix.mtx(.gz)` with barcodes and features beside it; a
-        table `.csv`, `.tsv` or `.txt` (`.gz` too) with cells in rows, names of cells in the first column and
-        names of genes in the first line; `.loom` if loompy is installed.
+        `.h5ad`; `.h5mu`; a `.zarr` store of either; 10x `.h5`; a 10x folder or its `matrix.mtx(.gz)` with barcodes
+        and features beside it; a table `.csv`, `.tsv` or `.txt` (`.gz` too) with cells in rows, names of cells in the
+        first column and names of genes in the first line; `.loom`.
     format
-        `"auto"` (by the ending, and for HDF5 by the content), `"h5ad"`, `"10x-h5"`, `"10x-mtx"`, `"table"` or
-        `"loom"`.
+        `"auto"` (by the ending, and for HDF5 by the content), `"h5ad"` (`.h5mu` and zarr stores as well), `"zarr"`,
+        `"10x-h5"`, `"10x-mtx"`, `"table"` or `"loom"`.
     backed
         Leave the values of an `.h5ad` on disk; `grn.data.check` reads them in blocks.
+    modality
+        Which modality of a `.h5mu` to read, such as `"rna"`; not needed where there is one.
     gene_names
         Column of `var` to take the gene names from, for instance `"gene_symbols"` where the index holds
-        Ensembl identifiers. Names that occur twice get a number, as in Scanpy.
+        Ensembl identifiers; see `grn.data.gene_names.name_genes`, which names the genes of `raw` as well.
     transpose
         Whether the file is genes x cells.
+    layer
+        The matrix that will be used, as in `grn.data.check`. What else the file holds is left out, with a line in the
+        log, where the installed anndata cannot read it.
 
     Returns
     -------
@@ -76,105 +85,77 @@ def read_expression(
     >>> adata = read_expression("my.h5ad")  # doctest: +SKIP
     >>> adata = read_expression("GSE1_counts.csv.gz", transpose=True)  # doctest: +SKIP
     """
-    place = _existing(path)
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be the name of a file or folder, got {type(path).__name__}.")
+    place = require_file(_expanded(path), folder=True)
     kind = _kind(place, format)
     if backed and kind != "h5ad":
         raise InputError(f"backed=True works for .h5ad files only, {place.name} is read as {kind}.")
     if backed and transpose:
         raise InputError("backed=True and transpose=True cannot be combined: read the file into memory.")
-    try:
-        adata = _readers()[kind](place, backed)
-    except PermissionError as error:
-        raise InputError(
-            f"No permission to read {place}. Change it with chmod u+r, or copy the file to a folder of yours."
-        ) from error
+    with reading(place):
+        adata = _read(place, kind, backed=backed, modality=modality, layer=layer)
     if transpose:
         adata = adata.T.copy()
     if gene_names is not None:
-        adata.var_names = _names_from(adata.var, gene_names)
-    if kind.startswith("10x") or kind == "loom" or gene_names is not None:
-        _tell_apart(adata)
+        name_genes(adata, gene_names)
+    elif kind.startswith("10x") or kind == "loom":
+        number_repeated_names(adata)
     logger.info("Read %s as %s: %d cells, %d genes.", place, kind, adata.n_obs, adata.n_vars)
     return adata
 
 
-def _readers() -> dict[str, Callable[[Path, bool], AnnData]]:
-    from grn.data.formats import hdf5, tables, tenx
+def _read(path: Path, kind: str, *, backed: bool, modality: str | None, layer: str | None) -> AnnData:
+    from grn.data.formats import hdf5, loom, tables, tenx
 
-    return {
-        "h5ad": hdf5.read_h5ad,
-        "10x-h5": lambda path, _: tenx.read_h5(path),
-        "10x-mtx": lambda path, _: tenx.read_mtx(path),
-        "table": lambda path, _: tables.read_table(path),
-        "loom": lambda path, _: hdf5.read_loom(path),
-    }
+    if kind == "h5ad":
+        return hdf5.read_h5ad(path, backed=backed, modality=modality, layer=layer)
+    if kind == "zarr":
+        return hdf5.read_zarr(path, modality, layer)
+    hdf5.refuse_modality(path, modality)
+    if kind == "10x-h5":
+        return tenx.read_h5(path)
+    if kind == "10x-mtx":
+        return tenx.read_mtx(path)
+    return loom.read_loom(path) if kind == "loom" else tables.read_table(path)
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
-    """The path if something is there; else an error with the near misses beside it."""
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path must be the name of a file or folder, got {type(path).__name__}.")
-    if "://" in os.fspath(path):
-        raise InputError(f"{path} is an address, not a file. Download it and give the path of the copy.")
-    place = Path(path).expanduser()
-    try:
-        if place.exists():
-            return place
-        parent = place.absolute().parent
-        while not parent.is_dir():
-            parent = parent.parent
-        siblings = [entry.name for entry in parent.iterdir()]
-    except PermissionError as error:
-        raise InputError(f"No permission to look into the folder of {place}.") from error
-    if parent != place.absolute().parent:
-        raise InputError(f"There is no file {place}: there is no folder {place.parent}, but {parent} exists.")
-    close = [str(place.parent / name) for name in near_misses(place.name, siblings)]
-    hint = f" Did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
-    raise InputError(f"There is no file {place.name} in {parent}.{hint}")
+def _expanded(path: str | os.PathLike[str]) -> str | Path:
+    text = os.fspath(path)
+    return text if "://" in text else Path(text).expanduser()
+
+
+def _is_zarr(path: Path) -> bool:
+    return path.is_dir() and (path.suffix == ".zarr" or any((path / mark).is_file() for mark in _ZARR))
 
 
 def _kind(path: Path, format: str) -> str:
     """The reader to use."""
+    from grn.data.formats.others import not_read
+
     kinds = list(dict.fromkeys(ENDINGS.values()))
+    if format != "auto" and format not in kinds:
+        raise InputError(
+            f"format={format!r} is unknown.{did_you_mean(format, kinds)} It can be 'auto' or {', '.join(kinds)}."
+        )
+    if format in ("auto", "h5ad") and _is_zarr(path):
+        return "zarr"
+    ending = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
+    if format in ("auto", "h5ad") and ending is None and path.is_file() and (remedy := not_read(path)):
+        raise InputError(remedy)
     if format != "auto":
-        if format not in kinds:
-            raise InputError(
-                f"format={format!r} is unknown.{did_you_mean(format, kinds)} It can be 'auto' or {', '.join(kinds)}."
-            )
         return format
     if path.is_dir():
-        if path.suffix == ".zarr":
-            raise InputError(f"{path} is a zarr store. Convert it: anndata.read_zarr(...).write_h5ad(...).")
         return "10x-mtx"
-    ending = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
     if ending is None:
-        packed = path.suffix.lower() in {".gz", ".zip", ".bz2", ".xz", ".tar", ".tgz"}
-        advice = "Unpack it first." if packed else "Give format= if it is one of these under another name."
         raise InputError(
-            f"Cannot tell what {path.name} is by its ending. Expected {', '.join(ENDINGS)} or a 10x folder. {advice}"
+            f"Cannot tell what {path.name} is by its ending. Expected {', '.join(ENDINGS)} or a 10x folder. Give "
+            "format= if it is one of these under another name."
         )
     if ending == ".h5":
         from grn.data.formats.hdf5 import looks_like_h5ad
 
         return "h5ad" if looks_like_h5ad(path) else "10x-h5"
+    if ending == ".zarr":
+        raise InputError(f"{path} is a file, and a zarr store is a folder. If it is packed, unpack it first.")
     return ENDINGS[ending]
-
-
-def _names_from(var: pd.DataFrame, column: str) -> list[str]:
-    if column not in var.columns:
-        raise InputError(
-            f"gene_names={column!r}: var has no such column.{did_you_mean(column, map(str, var.columns))} "
-            f"It has {', '.join(map(str, var.columns)) or 'no column at all'}."
-        )
-    missing = int(var[column].isna().sum())
-    if missing:
-        logger.warning("%d genes have no name in var[%r]: they keep the one of the index.", missing, column)
-    return var[column].astype(object).where(var[column].notna(), var.index).astype(str).tolist()
-
-
-def _tell_apart(adata: AnnData) -> None:
-    """Number the gene names that occur more than once, as some symbols do in every 10x or loom file."""
-    twice = duplicates(adata.var_names)
-    if len(twice):
-        logger.warning("%d gene names occur twice or more and get a number: %s.", len(twice), examples(twice))
-        adata.var_names_make_unique()

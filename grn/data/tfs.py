@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from grn._errors import InputError, did_you_mean, near_misses
+from grn._opening import reading, require_file
 
 LISTS = ("human", "mouse")
 ALL = "all"
@@ -79,13 +80,13 @@ def read_tf_file(path: str | os.PathLike[str]) -> list[str]:
     InputError
         If the file cannot be read as text or holds no name.
     """
-    path = Path(path)
+    path = require_file(path, "the TF file", pipe=True, empty=True)
     try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"Cannot read the TF file {path}: {reason}. Expected text, one name a line.") from error
+        with reading(path, "the TF file", expected="Expected text, one name a line."):
+            content = path.read_bytes()
+            text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"Cannot read the TF file {path}: {error}. Expected text, one name a line.") from error
     if "\x00" in text:
         raise InputError(f"Cannot read the TF file {path}: it is not text. Expected text, one name a line.")
     names = _names_in(text.splitlines())

@@ -90,8 +90,10 @@ def activity(
     """
     from grn._log import logger
     from grn.analysis import activity as score
+    from grn.data.given import require_anndata
     from grn.network import from_anndata
 
+    require_anndata(adata, "grn.tl.activity", copy=copy)
     check_key(key_added)
     found = score(
         from_anndata(adata, key) if network is None else network,

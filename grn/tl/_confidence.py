@@ -66,10 +66,12 @@ def confidence(
     >>> grn.get.edges(adata).columns.tolist()
     ['source', 'target', 'weight', 'sign', 'confidence', 'pvalue', 'qvalue']
     """
+    from grn.data.given import require_anndata
     from grn.evaluation.baselines import BASELINES
     from grn.network import add_to_anndata, from_anndata
     from grn.pipeline.confidence import with_confidence
 
+    require_anndata(adata, "grn.tl.confidence", copy=copy)
     network = from_anndata(adata, key)
     params = network.params
     by_method = params.get("method") in BASELINES

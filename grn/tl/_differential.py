@@ -77,8 +77,10 @@ def differential(
     """
     from grn.analysis.differential import differential as compare
     from grn.data import check
+    from grn.data.given import require_anndata
     from grn.network import from_anndata
 
+    require_anndata(adata, "grn.tl.differential")
     if tf is None:
         if key not in adata.uns:
             raise InputError(

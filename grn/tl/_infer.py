@@ -110,12 +110,14 @@ def infer(
     ['source', 'target', 'weight', 'sign']
     """
     from grn.config import compose, plain_config, validate
+    from grn.data.given import require_anndata
     from grn.evaluation.baselines import BASELINES
     from grn.network import add_to_anndata
     from grn.pipeline import infer as run
     from grn.pipeline import infer_by_method
     from grn.prior import SOURCES, Prior, clean_prior
 
+    require_anndata(adata, "grn.tl.infer", copy=copy)
     check_key(key_added)
     methods = (*METHODS, *BASELINES)
     if method not in methods:

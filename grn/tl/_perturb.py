@@ -92,8 +92,10 @@ def perturb(
     ('Gata1', True)
     """
     from grn.analysis.perturbation import perturb as predict
+    from grn.data.given import require_anndata
     from grn.network import from_anndata
 
+    require_anndata(adata, "grn.tl.perturb")
     check_key(key_added)
     network = from_anndata(adata, key) if network is None else network
     # Groups are of use where one is chosen: other cells may not have the network's column.

@@ -63,7 +63,7 @@ def test_groups(grn_command: Callable, tmp_path: Path) -> None:
     [
         ([], "network must be given"),
         (["network=one.parquet"], "Give other=..., another network, or group=... and other_group=..."),
-        (["network=on.parquet", "other=two.parquet"], "Beside it: one.parquet"),
+        (["network=on.parquet", "other=two.parquet"], "Did you mean 'one.parquet'"),
         (["network=one.parquet", "other=two.parquet", "top=0"], "top"),
         (["network=one.parquet", "other=two.parquet", "top=[]"], "top is empty"),
         (["network=one.parquet", "other=two.parquet", "top=many"], "does not fit"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anndata
 import numpy as np
@@ -99,7 +100,7 @@ def test_writes_the_data_with_the_prediction(grn_command: Callable, tmp_path: Pa
         ([*GIVEN, "oe={G0: high}", "output=p.tsv"], "oe"),
         ([*GIVEN, "ko=G0", "damping=2", "output=p.tsv"], "damping=2"),
         ([*GIVEN, "ko=G0", "group=T", "output=p.tsv"], "give group_by too"),
-        (["network=m.parquet", *GIVEN[1:], "ko=G0", "output=p.tsv"], "Beside it: "),
+        (["network=m.parquet", *GIVEN[1:], "ko=G0", "output=p.tsv"], "Did you mean "),
     ],
 )
 def test_refuses(grn_command: Callable, tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -108,3 +109,18 @@ def test_refuses(grn_command: Callable, tmp_path: Path, arguments: list[str], me
     assert message in done.err
     assert "Traceback" not in done.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.h5ad", "grouped.parquet", "n.parquet"]
+
+
+@pytest.mark.usefixtures("files")
+def test_text_of_pandas_3_that_was_read_is_written(tmp_path: Path, grn_command: Callable[..., Any]) -> None:
+    """anndata reads nullable strings and refuses to write them, which was noticed after all the work."""
+    adata = anndata.read_h5ad(tmp_path / "cells.h5ad")
+    adata.obs["note"] = pd.array(["a", None] * 20, dtype="string")
+    adata.obs_names = pd.Index(pd.array(adata.obs_names, dtype="string"))
+    with anndata.settings.override(allow_write_nullable_strings=True):
+        adata.write_h5ad(tmp_path / "cells.h5ad", convert_strings_to_categoricals=False)
+    done = grn_command("perturb", *GIVEN, "ko=G0", "output=out.h5ad")
+    assert done.code == 0, done.err
+    back = anndata.read_h5ad(tmp_path / "out.h5ad")
+    assert back.obs["note"].isna().sum() == 20
+    assert "grn_perturbed" in back.layers

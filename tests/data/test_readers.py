@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import logging
 from pathlib import Path
 
@@ -53,6 +52,19 @@ def write_10x_h5(path: Path, adata: anndata.AnnData) -> Path:
         features["name"] = np.array(adata.var_names, dtype="S")
         features["feature_type"] = np.array(["Gene Expression"] * adata.n_vars, dtype="S")
         features["genome"] = np.array(["GRCh38"] * adata.n_vars, dtype="S")
+    return path
+
+
+def write_loom(path: Path, adata: anndata.AnnData, **attributes: object) -> Path:
+    """As anndata writes it: genes x cells, names in attributes of rows and columns."""
+    with h5py.File(path, "w") as file:
+        file["matrix"] = dense(adata).T
+        file["row_attrs/var_names"] = np.array(adata.var_names, dtype=object)
+        file["col_attrs/obs_names"] = np.array(adata.obs_names, dtype=object)
+        file["col_attrs/cell_type"] = np.array(adata.obs["cell_type"], dtype="S")
+        file["layers/spliced"] = dense(adata).T
+        for name, value in attributes.items():
+            file[f"{name.replace('__', '/')}"] = value
     return path
 
 
@@ -180,7 +192,7 @@ def test_a_cut_h5ad_is_refused(counts: anndata.AnnData, tmp_path: Path) -> None:
         read_expression(tmp_path / "b.h5ad")
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\x00" * 5000])
+@pytest.mark.parametrize("content", [b"<html>404</html>", b"\x00" * 5000])
 def test_what_is_no_h5ad_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.h5ad").write_bytes(content)
     with pytest.raises(InputError, match=r"a\.h5ad is not an HDF5 file"):
@@ -213,9 +225,6 @@ def test_an_unreadable_path_is_refused(
     # The permissions of a file do not bind the superuser, under whom tests may run.
     monkeypatch.setattr(h5py, "File", deny)
     with pytest.raises(InputError, match=r"No permission to read .*a\.h5ad. Change it with chmod"):
-        read_expression(tmp_path / "a.h5ad")
-    monkeypatch.setattr(Path, "exists", deny)
-    with pytest.raises(InputError, match="No permission to look into the folder"):
         read_expression(tmp_path / "a.h5ad")
 
 
@@ -258,7 +267,7 @@ def test_a_cut_10x_matrix_is_refused(counts: anndata.AnnData, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "one column only|no table"),
+        ("", r"a\.csv is empty \(0 bytes\)"),
         ("hello\nworld\n", "has one column only"),
         ("cell,A,B\n", "no cell|one column"),
         ("cell,A,B\nc1,1,2\nc2,1,2,3\n", "no table of expression, or is cut off"),
@@ -285,15 +294,11 @@ def test_damaged_tables_are_refused(counts: anndata.AnnData, tmp_path: Path) -> 
 
 
 def test_unknown_endings_and_formats_are_refused(tmp_path: Path) -> None:
-    for name, advice in (("a.rds", "Give format="), ("a.h5ad.gz", "Unpack it first")):
-        (tmp_path / name).write_text("")
-        with pytest.raises(InputError, match=f"Cannot tell what {name} is by its ending.*{advice}"):
-            read_expression(tmp_path / name)
+    (tmp_path / "a.dat").write_text("x")
+    with pytest.raises(InputError, match=r"Cannot tell what a\.dat is by its ending.*Give format="):
+        read_expression(tmp_path / "a.dat")
     with pytest.raises(InputError, match=r"format='h5add' is unknown. Did you mean 'h5ad'\?"):
-        read_expression(tmp_path / "a.rds", format="h5add")
-    (tmp_path / "a.zarr").mkdir()
-    with pytest.raises(InputError, match="is a zarr store"):
-        read_expression(tmp_path / "a.zarr")
+        read_expression(tmp_path / "a.dat", format="h5add")
 
 
 def test_backed_is_for_h5ad(counts: anndata.AnnData, tmp_path: Path) -> None:
@@ -305,9 +310,8 @@ def test_backed_is_for_h5ad(counts: anndata.AnnData, tmp_path: Path) -> None:
         read_expression(tmp_path / "a.h5ad", backed=True, transpose=True)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("loompy") is None, reason="loompy is not installed")
 def test_loom(counts: anndata.AnnData, tmp_path: Path) -> None:
-    counts.write_loom(tmp_path / "a.loom")
+    write_loom(tmp_path / "a.loom", counts)
     assert_same(read_expression(tmp_path / "a.loom"), counts)
     with h5py.File(tmp_path / "a.loom", "r+") as file:
         file["row_attrs"].move("var_names", "Gene")
@@ -320,13 +324,6 @@ def test_loom(counts: anndata.AnnData, tmp_path: Path) -> None:
     counts.write_h5ad(tmp_path / "b.loom")
     with pytest.raises(InputError, match="no loom: it has no matrix"):
         read_expression(tmp_path / "b.loom")
-
-
-def test_loom_without_loompy_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    (tmp_path / "a.loom").write_bytes(b"")
-    with pytest.raises(InputError, match=r"pip install 'grn\[loom\]'"):
-        read_expression(tmp_path / "a.loom")
 
 
 def test_other_types_of_path_are_refused() -> None:

@@ -1,116 +1,223 @@
-"""Files of AnnData (.h5ad) and loom."""
+"""Files of AnnData (.h5ad) and of MuData (.h5mu), and AnnData in zarr stores."""
 
 from __future__ import annotations
 
-import importlib.util
+import warnings
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from grn._errors import InputError
+import pandas as pd
+
+from grn._errors import InputError, did_you_mean
+from grn._log import logger
+from grn._opening import packed_with, reading, require_file, unreadable
+from grn.data.formats.parts import is_unknown, read_parts
 
 if TYPE_CHECKING:
+    import h5py
     from anndata import AnnData
 
+# What anndata, h5py and zarr raise for a file that is damaged, or that they do not understand.
+_NOT_UNDERSTOOD = (KeyError, ValueError, TypeError, AttributeError, RuntimeError, IndexError, NotImplementedError)
 
-def top_level(path: Path) -> set[str]:
-    """Names at the top of an HDF5 file.
+
+def open_hdf5(path: Path) -> h5py.File:
+    """An HDF5 file, open for reading.
 
     Raises
     ------
     InputError
-        If it is not an HDF5 file, or is cut off.
+        If it is no HDF5 file, or cannot be opened; the message says why.
     """
     import h5py
 
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, expected a file.")
+    require_file(path, "the file")
     try:
-        with h5py.File(path, "r") as file:
-            return set(file)
-    except PermissionError:
-        raise
+        return h5py.File(path, "r")
     except OSError as error:
-        size = f"{path.stat().st_size:,} bytes"
-        if "truncated" in str(error):
+        if "signature not found" not in str(error):
+            raise unreadable(path, error) from error
+        if packing := packed_with(path):
             raise InputError(
-                f"{path} is cut off ({size} are there; {_reason(error)}). Copy or download it again."
+                f"{path} is packed with {packing}, although its name does not say so. {_unpacking(path, packing)}"
             ) from error
+        with path.open("rb") as stream:
+            start = stream.read(12)
         raise InputError(
-            f"{path} is not an HDF5 file ({size}; it starts with {_start(path)!r}), so it is no .h5ad, .h5 "
-            "or .loom. Was a web page or a table saved under this name? Give format= to read it as what it "
-            "is."
+            f"{path} is not an HDF5 file ({path.stat().st_size:,} bytes; it starts with {start!r}), so it is no .h5ad, "
+            ".h5 or .loom. Was a web page or a table saved under this name? Give format= to read it as what it is."
         ) from error
 
 
-def _reason(error: Exception) -> str:
-    text = str(error)
-    return text[text.find("(") + 1 : text.rfind(")")] if "(" in text else text
+def _unpacking(path: Path, packing: str) -> str:
+    ending, line = {
+        "gzip": (".gz", "gunzip"),
+        "bzip2": (".bz2", "bunzip2"),
+        "xz": (".xz", "xz -d"),
+        "zip": (".zip", "unzip"),
+        "zstd": (".zst", "zstd -d"),
+    }[packing]
+    return f"Unpack it: mv {path} {path}{ending} && {line} {path}{ending}"
 
 
-def _start(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(12)
+def top_level(path: Path) -> set[str]:
+    """Names at the top of an HDF5 file; errors as of `open_hdf5`."""
+    with open_hdf5(path) as file:
+        return set(file)
 
 
 def looks_like_h5ad(path: Path) -> bool:
-    """Whether an HDF5 file holds an AnnData."""
+    """Whether an HDF5 file holds an AnnData, or a MuData of several."""
     return {"obs", "var"} <= top_level(path)
 
 
-def read_h5ad(path: Path, backed: bool) -> AnnData:
-    """An AnnData file; its values stay on disk if `backed`."""
+def read_h5ad(path: Path, *, backed: bool = False, modality: str | None = None, layer: str | None = None) -> AnnData:
+    """An AnnData file, whose values stay on disk if `backed`, or one modality of a MuData file."""
     import anndata
 
     names = top_level(path)
+    if "mod" in names:
+        if backed:
+            raise InputError(f"backed=True works for .h5ad files only, and {path.name} holds a MuData.")
+        return read_h5mu(path, modality, layer)
     if not {"obs", "var"} <= names:
         found = f"it holds {', '.join(sorted(names)[:6]) or 'nothing'}, no obs and var"
         ten = " It looks like a 10x file: give format='10x-h5'." if "matrix" in names else ""
         raise InputError(f"{path} is an HDF5 file but no AnnData: {found}.{ten}")
+    refuse_modality(path, modality)
     try:
-        return anndata.read_h5ad(path, backed="r" if backed else None)
-    except PermissionError:
-        raise
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
-        raise InputError(
-            f"{path} cannot be read by anndata {version('anndata')}: {type(error).__name__}: {error}. It "
-            "may be damaged or written by a newer version: copy it again, or upgrade anndata."
-        ) from error
-
-
-def _loom_names(path: Path) -> dict[str, str]:
-    """The attributes that hold names of cells and genes: by the convention of loom, or as anndata writes."""
-    import h5py
-
-    found = {}
-    with h5py.File(path, "r") as file:
-        for key, group, choices in (
-            ("obs_names", "col_attrs", ("CellID", "obs_names", "cell_names", "Barcode")),
-            ("var_names", "row_attrs", ("Gene", "var_names", "gene_names", "Accession")),
-        ):
-            there = list(file[group])
-            name = next((choice for choice in choices if choice in there), None)
-            if name is None:
-                raise InputError(
-                    f"{path}: {group} has none of {', '.join(choices)} to take names from, only "
-                    f"{', '.join(there) or 'nothing'}."
-                )
-            found[key] = name
-    return found
-
-
-def read_loom(path: Path) -> AnnData:
-    """A loom file, if loompy is installed."""
-    if importlib.util.find_spec("loompy") is None:
-        raise InputError("Reading .loom needs loompy, which is not installed: pip install 'grn[loom]'.")
-    import anndata
-
-    if not {"matrix", "row_attrs", "col_attrs"} <= top_level(path):
-        raise InputError(f"{path} is an HDF5 file but no loom: it has no matrix with row_attrs and col_attrs.")
-    try:
-        names = _loom_names(path)
-        return anndata.io.read_loom(path, **names)
+        with reading(path):
+            return anndata.read_h5ad(path, backed="r" if backed else None)
     except InputError:
         raise
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path} cannot be read as loom: {type(error).__name__}: {error}.") from error
+    except Exception as error:
+        if not is_unknown(error):
+            raise _not_understood(path, error) from error
+    if backed:
+        logger.info("%s is read into memory, because parts of it are left out.", path)
+    with open_hdf5(path) as file:
+        return _understood(path, file, layer)
+
+
+def read_h5mu(path: Path, modality: str | None, layer: str | None = None) -> AnnData:
+    """One modality of a MuData file, with the columns of `obs` that all modalities share."""
+    with open_hdf5(path) as file:
+        if "mod" not in file:
+            raise InputError(f"{path} holds no modalities (no group 'mod'), so it is no .h5mu.")
+        name = pick_modality(list(file["mod"]), modality, str(path))
+        adata = _understood(path, file["mod"][name], layer)
+        if "obs" in file:
+            add_shared_columns(adata, _understood_table(path, file["obs"]), list(file["mod"]))
+    return adata
+
+
+def read_zarr(path: Path, modality: str | None = None, layer: str | None = None) -> AnnData:
+    """A zarr store of an AnnData, or one modality of a MuData store."""
+    try:
+        import zarr
+    except ImportError as error:
+        raise InputError(f"Reading the zarr store {path} needs the package zarr: pip install zarr.") from error
+
+    try:
+        with reading(path, "the zarr store"):
+            store: Any = zarr.open_group(path, mode="r")
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path} is no zarr store that zarr {version('zarr')} can open: {_said(error)}.") from error
+    names = set(store)
+    if "mod" in names:
+        name = pick_modality(list(store["mod"]), modality, str(path))
+        adata = _understood(path, store["mod"][name], layer)
+        if "obs" in names:
+            add_shared_columns(adata, _understood_table(path, store["obs"]), list(store["mod"]))
+        return adata
+    if not {"obs", "var"} <= names:
+        spatial = ""
+        if "tables" in names:
+            tables = ", ".join(f"{path}/tables/{name}" for name in store["tables"])
+            spatial = f" It looks like a SpatialData: give the path of a table in it ({tables})."
+        raise InputError(
+            f"{path} is a zarr store but no AnnData: it holds {', '.join(sorted(names)[:6]) or 'nothing'}, no obs and "
+            f"var.{spatial}"
+        )
+    refuse_modality(path, modality)
+    return _understood(path, store, layer)
+
+
+def pick_modality(names: list[str], modality: str | None, where: str) -> str:
+    """The modality to read: the one asked for, or the only one."""
+    there = ", ".join(map(repr, names)) or "none"
+    if modality is None:
+        if len(names) == 1:
+            logger.info("%s holds one modality, %r, which is read.", where, names[0])
+            return names[0]
+        raise InputError(
+            f"{where} holds {len(names)} modalities: {there}. Say which to read: modality={_first(names)}."
+        )
+    if modality not in names:
+        raise InputError(
+            f"modality={modality!r}: {where} has none of this name.{did_you_mean(modality, names)} It has {there}."
+        )
+    return modality
+
+
+def refuse_modality(path: Path, modality: str | None) -> None:
+    """Refuse `modality` for a file that has none."""
+    if modality is not None:
+        raise InputError(
+            f"modality={modality!r}: {path} holds one AnnData, not several modalities. Leave modality out."
+        )
+
+
+def add_shared_columns(adata: AnnData, shared: pd.DataFrame, modalities: list[str]) -> None:
+    """Add to `adata.obs` the columns that a MuData keeps for all modalities, such as a cell type."""
+    copies = tuple(f"{name}:" for name in modalities)
+    new = [name for name in shared.columns if name not in adata.obs and not str(name).startswith(copies)]
+    if new and shared.index.is_unique:
+        adata.obs[new] = shared[new].reindex(adata.obs_names)
+
+
+def _first(names: list[str]) -> str:
+    return "rna" if "rna" in names else names[0] if names else "..."
+
+
+def _understood(path: Path, group: Any, layer: str | None) -> AnnData:
+    try:
+        with reading(path), warnings.catch_warnings():
+            # anndata speaks of its own future, which is no concern of who reads a file.
+            warnings.simplefilter("ignore", FutureWarning)
+            return read_parts(group, str(path), layer)
+    except InputError:
+        raise
+    except _NOT_UNDERSTOOD as error:
+        raise _not_understood(path, error) from error
+
+
+def _understood_table(path: Path, group: Any) -> pd.DataFrame:
+    from anndata.io import read_elem
+
+    try:
+        with reading(path):
+            table = read_elem(group)
+    except InputError:
+        raise
+    except Exception as error:
+        if not is_unknown(error):
+            raise _not_understood(path, error) from error
+        logger.warning("The columns of obs that all modalities of %s share cannot be read, and are left out.", path)
+        return pd.DataFrame()
+    return pd.DataFrame() if isinstance(table, Mapping) else table
+
+
+def _not_understood(path: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path} cannot be read by anndata {version('anndata')}: {_said(error)}. It may be damaged or written by a "
+        "newer version: copy it again, or upgrade anndata: pip install --upgrade anndata."
+    )
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).rstrip('.')}"

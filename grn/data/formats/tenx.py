@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from scipy.io import mmread
 
 from grn._errors import InputError
 from grn._log import logger
+from grn._opening import READING_ERRORS, require_file, unreadable
 from grn.data.formats.hdf5 import top_level
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ def read_h5(path: Path) -> AnnData:
     names = top_level(path)
     try:
         return sc.read_10x_h5(path)
-    except PermissionError:
-        raise
+    except OSError as error:
+        raise unreadable(path, error, "the 10x file") from error
     except Exception as error:  # scanpy raises a bare Exception for a file without its groups
         raise InputError(
             f"{path} is an HDF5 file but not one of 10x ({type(error).__name__}: {error}); it holds "
@@ -40,16 +40,16 @@ def read_mtx(path: Path) -> AnnData:
     """A 10x folder, or the `matrix.mtx(.gz)` in it; files may carry a prefix, as those of GEO do."""
     import anndata
 
-    matrix_path = _matrix_in(path) if path.is_dir() else path
+    matrix_path = require_file(_matrix_in(path) if path.is_dir() else path, "the Matrix Market file")
     ending = ".mtx.gz" if matrix_path.name.endswith(".gz") else ".mtx"
     prefix = matrix_path.name.removesuffix(ending).removesuffix("matrix")
     features = _table(_beside(matrix_path, prefix, ("features", "genes")))
     barcodes = _table(_beside(matrix_path, prefix, ("barcodes",)))
     try:
         matrix = sparse.csr_matrix(mmread(matrix_path).T)
-    except PermissionError:
-        raise
-    except (OSError, ValueError, EOFError, zlib.error) as error:
+    except READING_ERRORS as error:
+        raise unreadable(matrix_path, error, "the Matrix Market file") from error
+    except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{matrix_path} is no Matrix Market file, or is cut off: {error}.") from error
     if matrix.shape != (len(barcodes), len(features)):
         raise InputError(
@@ -96,5 +96,7 @@ def _table(path: Path) -> pd.DataFrame:
     try:
         # Gene names such as "NA" are names, not gaps.
         return pd.read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, EOFError, zlib.error) as error:
+    except READING_ERRORS as error:
+        raise unreadable(path, error, "the table of names") from error
+    except ValueError as error:  # what pandas raises derives from it
         raise InputError(f"{path} is no table of names: {error}.") from error

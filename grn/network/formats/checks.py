@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from grn._errors import InputError
 from grn._log import logger
+from grn._opening import READING_ERRORS, unreadable
 from grn.network.table import EVIDENCE
 
 if TYPE_CHECKING:
@@ -45,7 +46,14 @@ def warn_of_signs(network: GeneNetwork, name: str) -> None:
 
 
 def broken(path: Path, name: str, error: Exception) -> InputError:
-    """The error for a file that is damaged or of another kind than its name says."""
+    """The error for a file that cannot be opened, is damaged, or is of another kind than its name says."""
+    if isinstance(error, READING_ERRORS):
+        return unreadable(
+            path,
+            error,
+            "the network",
+            expected=f"Expected {name}; if it is of another kind, name that with format=...",
+        )
     return InputError(
         f"{path} cannot be read as {name}: {error} The file may be cut short or of another kind; "
         "name its kind with format=..., or write it again."

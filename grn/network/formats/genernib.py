@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from grn._errors import InputError
 from grn._log import logger
-from grn.network.formats.checks import broken, refuse_groups
+from grn.network.formats.checks import refuse_groups
 from grn.network.metadata import CONVENTION, version
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def write(network: GeneNetwork, path: Path) -> None:
     """
     from anndata import AnnData
 
+    from grn.data.writing import write_h5ad
+
     refuse_groups(network, "geneRNIB")
     dataset = network.params.get("dataset_id")
     if dataset is None:
@@ -40,19 +42,15 @@ def write(network: GeneNetwork, path: Path) -> None:
         "convention": CONVENTION,
         "version": version(),
     }
-    AnnData(uns=uns).write_h5ad(path, compression="gzip")
+    write_h5ad(AnnData(uns=uns), path, compression="gzip")
 
 
 def read(path: Path) -> GeneNetwork:
     """Read uns["prediction"], whose weights may also be text, and the two names as params."""
-    import anndata
-
+    from grn.data.formats.hdf5 import read_h5ad
     from grn.network.network import GeneNetwork
 
-    try:
-        uns = anndata.read_h5ad(path).uns
-    except (OSError, KeyError) as error:
-        raise broken(path, "geneRNIB's h5ad", error) from error
+    uns = read_h5ad(path).uns
     table = uns.get("prediction")
     missing = [name for name in COLUMNS if name not in getattr(table, "columns", ())]
     if missing:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grn.network.formats.checks import broken
-
 if TYPE_CHECKING:
     from grn.network.network import GeneNetwork
 
@@ -17,24 +15,21 @@ def write(network: GeneNetwork, path: Path) -> None:
     import pandas as pd
     from anndata import AnnData
 
+    from grn.data.writing import write_h5ad
     from grn.network.slots import add_to_anndata
 
     adata = AnnData(np.zeros((0, len(network.genes)), dtype=np.float32), var=pd.DataFrame(index=network.genes))
     add_to_anndata(adata, network)
-    adata.write_h5ad(path, compression="gzip")
+    write_h5ad(adata, path, compression="gzip")
 
 
 def read(path: Path) -> GeneNetwork:
     """Read the network under the key "grn" of any .h5ad file."""
-    import anndata
-
     from grn._errors import InputError
+    from grn.data.formats.hdf5 import read_h5ad
     from grn.network.slots import from_anndata
 
-    try:
-        adata = anndata.read_h5ad(path, backed="r")
-    except (OSError, KeyError) as error:
-        raise broken(path, "h5ad", error) from error
+    adata = read_h5ad(path, backed=True, layer="X")
     try:
         return from_anndata(adata)
     except KeyError as error:
@@ -43,4 +38,5 @@ def read(path: Path) -> GeneNetwork:
             hint = "A prediction for geneRNIB is read with format=genernib."
         raise InputError(f"{path}: {error.args[0]} {hint}") from error
     finally:
-        adata.file.close()
+        if adata.isbacked:
+            adata.file.close()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grn._errors import InputError, did_you_mean, near_misses
+from grn._errors import InputError, did_you_mean
 from grn._files import atomic_path
+from grn._opening import require_file
 from grn.network.formats import (
     beeline,
     celloracle,
@@ -105,7 +106,7 @@ def write_network(network: GeneNetwork, path: str | Path, format: str | None = N
 
 def read_network(path: str | Path, format: str | None = None) -> GeneNetwork:
     """Read a network from a file or a run folder; see GeneNetwork.read."""
-    path = Path(path)
+    path = require_file(path, "the network", folder=True, empty=True)
     if path.is_dir():
         inside = path / "network.parquet"
         if not inside.is_file():
@@ -113,9 +114,4 @@ def read_network(path: str | Path, format: str | None = None) -> GeneNetwork:
                 f"The folder {path} holds no network.parquet: it is no run folder, or its run did not end."
             )
         path = inside
-    if not path.exists():
-        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        close = near_misses(path.name, beside)
-        hint = f" Beside it: {', '.join(close)}." if close else ""
-        raise FileNotFoundError(f"There is no file {path}.{hint}")
     return find_format(path, format).read(path)

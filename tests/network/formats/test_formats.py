@@ -153,7 +153,7 @@ def test_unknown_formats_and_endings(network, tmp_path):
 
 def test_missing_file_names_its_neighbours(network, tmp_path):
     network.write(tmp_path / "network.tsv")
-    with pytest.raises(FileNotFoundError, match=r"Beside it: network\.tsv"):
+    with pytest.raises(FileNotFoundError, match=r"Did you mean .*network\.tsv"):
         GeneNetwork.read(tmp_path / "netwrk.tsv")
 
 
