@@ -5,8 +5,9 @@ Every function reads the slots that `grn.tl.infer` writes; `key` is its `key_add
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ from grn.network.slots import from_anndata
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["centrality", "compare", "edges", "network", "regulators", "regulon_sets", "regulons"]
+__all__ = ["centrality", "compare", "edges", "network", "parameters", "regulators", "regulon_sets", "regulons"]
 
 
 def network(adata: AnnData, key: str = "grn") -> GeneNetwork:
@@ -31,6 +32,39 @@ def network(adata: AnnData, key: str = "grn") -> GeneNetwork:
         If there is no network under `key`.
     """
     return from_anndata(adata, key)
+
+
+def parameters(adata: AnnData, key: str = "grn") -> dict[str, Any]:
+    """How the network of an AnnData was made: method, seed, cells, how the data were read, and more.
+
+    Parameters
+    ----------
+    adata
+        AnnData in which a network was inferred.
+    key
+        Where it is.
+
+    Returns
+    -------
+    dict
+        A copy as plain Python values; in ``adata.uns[key]["params"]`` the same stands as one JSON text, because a file
+        holds no missing values otherwise.
+
+    Raises
+    ------
+    KeyError
+        If there is no network under `key`.
+
+    Examples
+    --------
+    >>> import grn
+    >>> adata = grn.datasets.krumsiek11()
+    >>> grn.tl.infer(adata, tf="all", method="ridge", seed=3)
+    >>> made = grn.get.parameters(adata)
+    >>> made["method"], made["seed"], made["cells"]
+    ('ridge', 3, 640)
+    """
+    return copy.deepcopy(dict(from_anndata(adata, key).params))
 
 
 def edges(

@@ -20,6 +20,7 @@ from grn._errors import InputError, did_you_mean
 from grn._log import logger
 from grn.data import CheckedData
 from grn.data.centring import batches
+from grn.data.groups import group_name
 from grn.network.contexts import Residuals
 from grn.network.permutation import PooledNull, check_permutations, qvalues, real_pairs
 
@@ -89,6 +90,7 @@ def differential(
 
 
 def _comparisons(checked: CheckedData, group: str | None, reference: str) -> list[tuple[str, str]]:
+    group, reference = group_name(group), group_name(reference)
     names = checked.group_names or []
     if len(names) < 2:
         raise InputError(

@@ -32,6 +32,7 @@ from grn._errors import InputError, did_you_mean
 from grn._log import logger
 from grn.data import CheckedData
 from grn.data.centring import batches, scaled_within_strata
+from grn.data.groups import group_name
 from grn.models.partial_regression import PartialRegression
 from grn.network.network import GeneNetwork
 
@@ -90,6 +91,7 @@ def perturb(
     InputError
         If a gene or the group is unknown, a level is negative or no number, or `damping` is out of range.
     """
+    group = group_name(group)
     _refuse(network, checked, levels, group, damping)
     chosen = np.arange(len(checked.cells))
     if group is not None:

@@ -41,7 +41,7 @@ def launch(app: Callable[[], None], command: str) -> None:
     options, overrides = split_arguments(sys.argv[1:])
     completing = {"-sc", "--shell-completion"} & set(options)
     if not completing:
-        overrides = [prepare_override(override) for override in overrides]
+        overrides = [prepare_override(override, command) for override in overrides]
         sys.argv[0] = str(_FOLDER / f"{command}.py")
     sys.argv[1:] = [*options, *overrides]
     if sys.path and Path(sys.path[0] or ".").resolve() == _FOLDER:

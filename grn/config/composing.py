@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from grn._errors import InputError, did_you_mean, near_misses
-from grn.config.overrides import prepare_override
+from grn.config.overrides import prepare_override, quote
 from grn.config.paths import conf_dir
 from grn.run_folder import run_name
 
@@ -22,6 +22,7 @@ def tf_names(count: Any) -> list[str]:
 OmegaConf.register_new_resolver("grn.run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("grn.tf_names", tf_names, replace=True)
 
+_AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*?)'\n")
 _COULD_NOT_OVERRIDE = re.compile(r"Could not override '([^']+)'")
 
 
@@ -55,7 +56,7 @@ def compose(config_name: str = "train", overrides: Sequence[str] = ()) -> DictCo
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    prepared = [prepare_override(override) for override in overrides]
+    prepared = [prepare_override(override, config_name) for override in overrides]
     try:
         return _compose(config_name, prepared)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
@@ -97,8 +98,27 @@ def explain(error: BaseException, config_name: str, overrides: Sequence[str]) ->
     if found and any(_key(one) == found[1].partition("@")[0] for one in overrides):
         return _unknown_key(found[1].partition("@")[0], config_name, overrides)
     if isinstance(error, OverrideParseException):
-        return f"{text}\nOverrides are written key=value; quote a value with unusual characters."
+        return f"{text}\n{_how_to_quote(error.override)}"
+    if ambiguous := _AMBIGUOUS.search(text):
+        return _several_values(ambiguous[1])
     return text
+
+
+def _how_to_quote(override: str) -> str:
+    key, equals, value = override.partition("=")
+    if not equals:
+        return "Overrides are written key=value."
+    # For the shell the outer quotes, for Hydra the inner ones.
+    return f"If {value} is one text, quote it twice: '{key}={quote(value)}'"
+
+
+def _several_values(override: str) -> str:
+    key, _, value = override.partition("=")
+    return (
+        f"{override} names several values, because a comma separates them. "
+        f"For one text with a comma quote it twice: '{key}={quote(value)}'. "
+        f"For a list use brackets: '{key}=[{value}]'. For one run after the other, one for each value, add --multirun."
+    )
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

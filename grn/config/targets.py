@@ -73,7 +73,7 @@ def _shown(value: Any) -> str:
 
 
 @functools.cache
-def _imported(target: str) -> Any:
+def imported(target: str) -> Any:
     """The object of a registered path; never called with any other."""
     from importlib import import_module
 
@@ -163,7 +163,7 @@ def _may_be_set(entry: Buildable) -> dict[str, inspect.Parameter]:
     """Parameters that a configuration may give a registered target."""
     return {
         name: one
-        for name, one in parameters(_imported(entry.target)).items()
+        for name, one in parameters(imported(entry.target)).items()
         if one.kind not in _COLLECTING
         and name not in entry.ours
         and not name.startswith("_")
@@ -278,7 +278,7 @@ def _prepared(place: str, node: Any, where: str) -> tuple[Any, dict[str, Any]]:
         raise InputError(f"{where} = {_shown(plain)} does not fit: expected a dictionary with _target_.")
     given = {str(key): value for key, value in plain.items()}
     check_target(given, where, place=place)
-    return _imported(given["_target_"]), given
+    return imported(given["_target_"]), given
 
 
 def _check_complete(

@@ -86,7 +86,12 @@ class CheckedData:
     def __repr__(self) -> str:
         groups = "" if self.groups is None else f", {len(self.groups.categories)} groups"
         cells, genes = self.x.shape
-        return f"CheckedData({cells:,} cells x {genes:,} genes, {len(self.regulators):,} TFs{groups})"
+        first = f"CheckedData({cells:,} cells x {genes:,} genes, {len(self.regulators):,} TFs{groups})"
+        rows = self.report.rows()
+        if self.batches is not None:
+            names = [str(name) for name in self.batches.categories]
+            rows.append((f"Batches ({len(names)})", examples(names)))
+        return "\n".join([first, *(f"  {label}: {text}" for label, text in rows)])
 
 
 def check(

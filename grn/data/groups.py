@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
+from typing import overload
+
 import pandas as pd
 
 from grn._errors import InputError, did_you_mean
@@ -57,7 +60,38 @@ def read_groups(obs: pd.DataFrame, column: str, argument: str = "group_by") -> p
             f"{', '.join(_grouping(obs)) or 'none'}."
         )
     names = {value: _text(value) for value in ordered}
+    twice = next((name for name in names.values() if list(names.values()).count(name) > 1), None)
+    if twice is not None:
+        alike = " and ".join(repr(value) for value, name in names.items() if name == twice)
+        raise InputError(
+            f"adata.obs[{column!r}] holds {alike}, which are different values of one name, {twice!r}. Make the column "
+            "text, in which different groups have different names."
+        )
     return pd.Categorical(values.map(names).astype(object), categories=list(dict.fromkeys(names.values())))
+
+
+@overload
+def group_name(given: None) -> None: ...
+@overload
+def group_name(given: str | int) -> str: ...
+def group_name(given: str | int | None) -> str | None:
+    """Name of a group as a user gives it: names are text, and the clusters 0, 1, 2, ... may be given as numbers.
+
+    Raises
+    ------
+    TypeError
+        For anything else, such as True or 1.0, of which it is not plain which text is meant.
+
+    Examples
+    --------
+    >>> group_name(1), group_name("01")
+    ('1', '01')
+    """
+    if given is None or isinstance(given, str):
+        return given
+    if isinstance(given, numbers.Integral) and not isinstance(given, bool):
+        return str(int(given))
+    raise TypeError(f"group={given!r} is {type(given).__name__}; a group's name is text: give {str(given)!r}.")
 
 
 def _categories(values: pd.Series, column: str) -> list:
@@ -70,9 +104,9 @@ def _categories(values: pd.Series, column: str) -> list:
             f"adata.obs[{column!r}] holds fractions ({examples(distinct)}): a measurement, not groups. "
             "Cut it into intervals first, for example with pandas.cut."
         )
-    numbers = pd.to_numeric(pd.Series([str(value) for value in distinct]), errors="coerce")
-    if not numbers.isna().any():
-        return [distinct[index] for index in numbers.argsort(kind="stable")]
+    as_numbers = pd.to_numeric(pd.Series([str(value) for value in distinct]), errors="coerce")
+    if not as_numbers.isna().any():
+        return [distinct[index] for index in as_numbers.argsort(kind="stable")]
     return sorted(distinct, key=str)
 
 

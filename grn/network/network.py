@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from grn._errors import InputError, did_you_mean
+from grn.data.groups import group_name
 from grn.network.table import EVIDENCE, clean_edges, edge_table, is_signed, name_index, order_by_strength, signs
 
 COLUMNS = ["source", "target", "weight", "sign"]
@@ -181,20 +182,23 @@ class GeneNetwork:
         )
         return f"{text}, {len(self.groups)} groups" if self.groups else text
 
-    def of_group(self, group: str) -> GeneNetwork:
+    def of_group(self, group: str | int) -> GeneNetwork:
         """The network of one group of cells, without the column `group`.
+
+        Names of groups are text; a whole number stands for its text, as clusters are often numbered.
 
         Raises
         ------
         InputError
             If there is no such group; near misses are named.
         """
+        group = group_name(group)
         if group not in self.groups:
             if not self.groups:
                 raise InputError(f"The network has no groups, but group={group!r} was asked for; leave it out.")
             raise InputError(
                 f"No group {group!r} in the network; it has {', '.join(map(repr, self.groups))}."
-                f"{did_you_mean(str(group), self.groups)}"
+                f"{did_you_mean(group, self.groups)}"
             )
         chosen = self.edges.loc[self.edges["group"] == group].drop(columns="group")
         return replace(self, edges=chosen.reset_index(drop=True))

@@ -35,7 +35,10 @@ def test_counts_pass(counts: anndata.AnnData) -> None:
     np.testing.assert_allclose(checked.x.toarray(), expected, rtol=1e-5)
     assert (before != counts.X).nnz == 0
     assert grn.pp.check is check
-    assert repr(checked) == "CheckedData(40 cells x 12 genes, 4 TFs, 2 groups)"
+    shown = repr(checked).splitlines()
+    assert shown[0] == "CheckedData(40 cells x 12 genes, 4 TFs, 2 groups)"
+    # Everything that is known is shown, as the command line shows it.
+    assert shown[1:] == [f"  {label}: {text}" for label, text in checked.report.rows()]
 
 
 def test_sparse_stays_sparse_and_dense_dense(counts: anndata.AnnData) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from grn._errors import InputError
-from grn.data.groups import read_groups
+from grn.data.groups import group_name, read_groups
 
 
 def test_categories_keep_their_order_without_empty_ones(counts: anndata.AnnData) -> None:
@@ -68,3 +68,20 @@ def test_messages_name_the_users_argument(counts: anndata.AnnData) -> None:
     counts.obs.loc[counts.obs_names[:3], "cell_type"] = np.nan
     with pytest.raises(InputError, match="3 of 40 cells have no batch"):
         read_groups(counts.obs, "cell_type", "batch_key")
+
+
+@pytest.mark.parametrize(("given", "name"), [(None, None), (3, "3"), (np.int64(3), "3"), ("03", "03")])
+def test_a_group_may_be_given_as_a_whole_number(given: object, name: str | None) -> None:
+    assert group_name(given) == name
+
+
+@pytest.mark.parametrize("given", [True, 1.0, ["a"]])
+def test_a_group_is_not_given_as_anything_else(given: object) -> None:
+    with pytest.raises(TypeError, match="a group's name is text"):
+        group_name(given)
+
+
+def test_values_of_one_name_are_not_made_one_group(counts: anndata.AnnData) -> None:
+    counts.obs["mixed"] = pd.Series([1, "1"] * 20, index=counts.obs_names, dtype=object)
+    with pytest.raises(InputError, match="holds 1 and '1', which are different values of one name"):
+        read_groups(counts.obs, "mixed")
