@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -28,6 +30,11 @@ class Ended:
 
     code: int
     output: str
+
+
+def _kill(number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(number, signal.SIGKILL)
 
 
 class Server:
@@ -59,11 +66,13 @@ class Server:
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         child = self._answer()
-        guard = threading.Timer(limit, lambda: os.kill(child, 9))
+        guard = threading.Timer(limit, _kill, [child])
         guard.start()
-        during(child)
-        code = self._answer()
-        guard.cancel()
+        try:
+            during(child)
+        finally:  # the answer comes in any case, and the next call must not take it for its own
+            code = self._answer()
+            guard.cancel()
         return Ended(code, log.read_text(errors="replace"))
 
     def _answer(self) -> Any:
