@@ -65,7 +65,10 @@ def _unpacking(path: Path, packing: str) -> str:
 def top_level(path: Path) -> set[str]:
     """Names at the top of an HDF5 file; errors as of `open_hdf5`."""
     with open_hdf5(path) as file:
-        return set(file)
+        try:
+            return set(file)
+        except RuntimeError as error:  # so h5py says that the file's own table of contents is damaged
+            raise unreadable(path, error) from error
 
 
 def looks_like_h5ad(path: Path) -> bool:
