@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import platform
+import secrets
 import shutil
 import sys
 import time
@@ -38,15 +40,27 @@ _MOVING = ".moving"
 _NAME_HELP = "use letters, digits, dot, dash and underscore, beginning with a letter or digit"
 
 
+@functools.cache
+def _token(process: int) -> str:
+    return secrets.token_hex(3)
+
+
+def new_token() -> None:
+    """Let the next run without a name get another one than the last, also within one second."""
+    _token.cache_clear()
+
+
 def run_name(name: str | None, data_name: str, stamp: str) -> str:
-    """Name of the run's folder: `name`, or `<data_name>-<stamp>` where there is none.
+    """Name of the run's folder: `name`, or `<data_name>-<stamp>-<token>` where there is none.
+
+    The token differs from process to process, so that the jobs of an array that start in one second do not meet.
 
     Raises
     ------
     grn._errors.InputError
         If the name could not be a plain folder name on every system.
     """
-    chosen = f"{data_name}-{stamp}" if name is None else str(name)
+    chosen = f"{data_name}-{stamp}-{_token(os.getpid())}" if name is None else str(name)
     plain = chosen.replace("-", "").replace("_", "").replace(".", "")
     if not (plain.isalnum() and plain.isascii() and chosen[0].isalnum() and not chosen.endswith(".")):
         raise InputError(f"The run cannot be called {chosen!r}: {_NAME_HELP}, for instance name=my_run-1.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,12 +15,16 @@ from grn import _provenance
 from grn._errors import InputError
 from grn._provenance import command_line, commit, matrix_checksum, peak_memory, versions
 from grn.config import compose, plain_config
-from grn.run_folder import Stopwatch, claim, is_first_process, record, run_name, settle
+from grn.run_folder import Stopwatch, claim, is_first_process, new_token, record, run_name, settle
 
 
 def test_names() -> None:
     assert run_name("my_run-1.2", "x", "t") == "my_run-1.2"
-    assert run_name(None, "pbmc68k", "20250101-120000") == "pbmc68k-20250101-120000"
+    name = run_name(None, "pbmc68k", "20250101-120000")
+    assert re.fullmatch(r"pbmc68k-20250101-120000-[0-9a-f]{6}", name)
+    assert run_name(None, "pbmc68k", "20250101-120000") == name  # Hydra asks more than once
+    new_token()
+    assert run_name(None, "pbmc68k", "20250101-120000") != name
     for wrong in ("", "a b", "a/b", "-x", "é", "...", "a."):
         with pytest.raises(InputError, match=r"cannot be called .* use letters"):
             run_name(wrong, "x", "t")

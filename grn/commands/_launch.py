@@ -18,11 +18,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from grn._errors import InputError
+from grn._lock import hold, holds, let_go
 from grn.commands._stopping import Stopped, advise, how_to_go_on, stop_if_asked, stoppable
 from grn.config import prepare_override, validate
 from grn.config.composing import explain
 from grn.console import show_error
-from grn.run_folder import claim, is_first_process, resumed, save_config, settle
+from grn.run_folder import claim, is_first_process, new_token, resumed, save_config, settle
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _FOLDER = Path(__file__).resolve().parent
@@ -38,6 +39,7 @@ def launch(app: Callable[[], None], command: str) -> None:
     ``python sys.argv[0] *sys.argv[1:]``, and options are moved before overrides, because it appends some.
     """
     global _full_error_is_ours
+    new_token()
     options, overrides = split_arguments(sys.argv[1:])
     completing = {"-sc", "--shell-completion"} & set(options)
     if not completing:
@@ -108,6 +110,8 @@ def task(function: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]
                 _settle(failed=True)
                 stop_if_asked()
                 _fail(error, command, code=1)
+            finally:
+                let_go(current_folder())
 
     return run
 
@@ -132,6 +136,7 @@ def open_run(cfg: DictConfig) -> tuple[DictConfig, Path]:
     if cfg.get("resume", False):
         cfg = resumed(folder, cfg, hydra.overrides.task)
     if is_first_process():
+        hold(folder)
         claim(folder, overwrite=cfg.overwrite, resume=cfg.get("resume", False))
         if cfg.get("resume", False):
             return cfg, folder  # the run's record stays that of its start
@@ -177,8 +182,9 @@ def _pin_relaunch() -> None:
 
 
 def _settle(*, failed: bool) -> None:
-    if is_first_process():
+    if holds(current_folder()):  # else it is another run's
         settle(current_folder(), failed=failed)
+        let_go(current_folder())
     if failed:
         _remove_if_empty(current_folder())
 
