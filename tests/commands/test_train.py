@@ -36,8 +36,8 @@ def test_a_run_gets_its_folder(grn_command: Callable, fake_pipeline: SimpleNames
 def test_without_a_name_the_folder_says_data_and_time(grn_command: Callable, fake_pipeline: SimpleNamespace) -> None:
     assert grn_command("train", "data=krumsiek11").code == 0
     ((_, folder),) = fake_pipeline.calls
-    prefix, date, time = folder.name.split("-")
-    assert (prefix, len(date), len(time)) == ("krumsiek11", 8, 6)
+    prefix, date, time, token = folder.name.split("-")
+    assert (prefix, len(date), len(time), len(token)) == ("krumsiek11", 8, 6, 6)
 
 
 @pytest.mark.parametrize("name", ["a/b", "two words", "../up", ".hidden", "ümlaut", "a" * 101, "end."])
@@ -141,7 +141,7 @@ def test_the_keyboard_stops_a_run(grn_command: Callable, fake_pipeline: SimpleNa
         ("sed=1", 2, "sed is not a key of the configuration. Did you mean 'seed'"),
         ("seed=one", 1, "seed = 'one' (str) does not fit: expected a whole number"),
         ("+data.tff=x", 1, "data.tff is not a setting of grn.datasets.pbmc68k. Did you mean 'tf'"),
-        ("seed=1,2", 2, "Ambiguous value for argument 'seed=1,2'"),
+        ("seed=1,2", 2, "seed=1,2 names several values, because a comma separates them"),
         ("data=h5ad", 1, "data.path must be given"),
         ("model=null", 2, "must be a string or a list"),
         ("seed", 2, "written key=value"),
