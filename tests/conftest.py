@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from forking import Server
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 if not torch.cuda.is_available():
@@ -21,3 +23,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the benchmark sets (../shared/data) are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Runs `grn ARGUMENTS` in a process of its own, forked from one that has imported everything."""
+    if not hasattr(os, "fork"):
+        pytest.skip("this system has no fork")
+    server = Server(tmp_path_factory.mktemp("logs"))
+    yield server
+    server.close()

@@ -1,15 +1,17 @@
-"""Run `grn` as a user does: the console script, in a process and a folder of its own."""
+"""Run `grn` as a user does, in a process and a folder of its own."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forking import Server
+from forking_server import draw_nothing
 
 import grn
 from grn.network import GeneNetwork
@@ -18,33 +20,17 @@ from grn.network import GeneNetwork
 SHORT = ("training.epochs=6", "training.steps_per_epoch=5")
 
 
-def console_script() -> str:
-    """The `grn` that was installed with this interpreter."""
-    folder = Path(sys.executable).parent
-    name = "grn.exe" if sys.platform == "win32" else "grn"
-    assert (folder / name).exists(), "install the package into the environment that runs the tests"
-    return str(folder / name)
-
-
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """`grn ARGUMENTS` in `folder`, with what it prints in one stream."""
-    # One thread each: tests run side by side.
+def console_script(folder: Path, *arguments: str) -> str:
+    """What the `grn` that was installed with this interpreter prints, called in a folder."""
+    script = Path(sys.executable).with_name("grn.exe" if sys.platform == "win32" else "grn")
+    assert script.exists(), "install the package into the environment that runs the tests"
+    # One thread: tests run side by side.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    return subprocess.Popen(
-        [console_script(), *arguments],
-        cwd=folder,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+    done = subprocess.run(
+        [script, *arguments], cwd=folder, env=environment, text=True, timeout=120, capture_output=True, check=False
     )
-
-
-def finish(process: subprocess.Popen[str], timeout: float = 120) -> str:
-    """What the process printed; the test fails where it failed."""
-    output, _ = process.communicate(timeout=timeout)
-    assert process.returncode == 0, output
-    return output
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="session")
@@ -53,39 +39,34 @@ def short() -> tuple[str, ...]:
     return SHORT
 
 
-@pytest.fixture
-def begin() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """`start`, with the processes killed at the end of a test that did not wait for them."""
-    running: list[subprocess.Popen[str]] = []
-
-    def run(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-        running.append(start(folder, *arguments))
-        return running[-1]
-
-    yield run
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
-
-
 @pytest.fixture(scope="session")
-def run_grn() -> Callable[..., str]:
+def run_grn(forked: Server) -> Callable[..., str]:
     """Call `grn ARGUMENTS` in a folder, wait, and return what it printed."""
-    return lambda folder, *arguments: finish(start(folder, *arguments))
+
+    def run(folder: Path, *arguments: str) -> str:
+        ended = forked(folder, *arguments)
+        assert ended.code == 0, ended.output
+        return ended.output
+
+    return run
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, run_grn: Callable[..., str]) -> Path:
-    """Folder of a short run on krumsiek11; tests only read it."""
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a short run on krumsiek11, by the console script as a user calls it; tests only read it."""
     folder = tmp_path_factory.mktemp("trained")
-    run_grn(folder, "train", "data=krumsiek11", "name=first", *SHORT)
+    output = console_script(folder, "train", "data=krumsiek11", "name=first", *SHORT)
+    assert "Strongest edges" in output
     return folder / "outputs" / "first"
 
 
 @pytest.fixture
-def train_here(tmp_path: Path) -> Callable[..., GeneNetwork]:
-    """The job of `grn train` in this process, in a folder of `tmp_path`: quick, where the command is not the point."""
+def train_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., GeneNetwork]:
+    """The job of `grn train` in this process, in a folder of `tmp_path`: quick, where the command is not the point.
+
+    Figures are empty images: drawing them would take most of the time.
+    """
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", draw_nothing)
 
     def run(name: str, *overrides: str) -> GeneNetwork:
         from grn.config import compose, validate

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from forking import Ended, Server
 
 from grn.network import GeneNetwork
 
@@ -48,17 +48,9 @@ def test_two_processes_give_the_network_of_one(
     assert one <= two
 
 
-def test_every_parameter_has_its_gradient(run_grn: Callable[..., str], tmp_path: Path) -> None:
-    """Two processes wait for the gradient of every parameter; one that the loss does not reach ends the run."""
-    short = ("training.epochs=1", "training.steps_per_epoch=3")
-    unused = ("model=contextual", "model.attention=softmax", "group_by=cell_type")
-    run_grn(tmp_path, "train", "data=krumsiek11", "trainer=ddp", "name=two", *short, *unused)
-    assert (tmp_path / "outputs" / "two" / "run.json").exists()
-
-
-def child_of(process: subprocess.Popen[str]) -> int | None:
+def child_of(process: int) -> int | None:
     """Number of the training process that this one started."""
-    for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+    for child in Path(f"/proc/{process}/task/{process}/children").read_text().split():
         if b"train.py" in Path(f"/proc/{child}/cmdline").read_bytes():
             return int(child)
     return None
@@ -81,60 +73,75 @@ def wait_until(condition: Callable[[], object], seconds: float) -> bool:
     return True
 
 
-@pytest.fixture
-def training(begin: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> subprocess.Popen[str]:
-    """Two processes in the middle of training."""
-    process = begin(tmp_path, "train", "name=two", *ENDLESS)
-    last = tmp_path / "outputs" / "two" / "checkpoints" / "last.ckpt"
-    assert wait_until(lambda: last.exists() or process.poll() is not None, 120)
-    assert process.poll() is None, process.communicate()[0]
-    return process
+def in_the_middle(folder: Path, act: Callable[[int, int], object]) -> Callable[[int], None]:
+    """Calls `act` with the numbers of both processes when they train."""
+
+    def during(process: int) -> None:
+        last = folder / "outputs" / "two" / "checkpoints" / "last.ckpt"
+        assert wait_until(last.exists, 120)
+        child = child_of(process)
+        assert child is not None
+        act(process, child)
+
+    return during
 
 
-def test_the_second_process_dies(training: subprocess.Popen[str], tmp_path: Path) -> None:
-    child = child_of(training)
-    assert child is not None
-    os.kill(child, signal.SIGKILL)
-    output, _ = training.communicate(timeout=60)
-    assert training.returncode != 0
+def test_the_second_process_dies(forked: Server, tmp_path: Path) -> None:
+    def kill(process: int, child: int) -> None:
+        os.kill(child, signal.SIGKILL)
+
+    ended = forked(tmp_path, "train", "name=two", *ENDLESS, during=in_the_middle(tmp_path, kill))
+    assert ended.code != 0
     # Whichever comes first: the lost connection, or Lightning's watch over the processes it started.
-    assert "Another of the 2 training processes ended early" in output or "terminated with code -9" in output
-    assert "Traceback" not in output
-    assert "bug in grn" not in output
+    expected = ("Another of the 2 training processes ended early", "terminated with code -9")
+    assert any(text in ended.output for text in expected)
+    assert "Traceback" not in ended.output
+    assert "bug in grn" not in ended.output
     assert not (tmp_path / "outputs" / "two" / "run.json").exists()
 
 
-def test_the_first_process_dies(training: subprocess.Popen[str], tmp_path: Path) -> None:
-    child = child_of(training)
-    assert child is not None
-    training.send_signal(signal.SIGKILL)
-    assert wait_until(lambda: not is_alive(child), 60), os.kill(child, signal.SIGKILL)
-    output, _ = training.communicate(timeout=10)
+def test_the_first_process_dies(forked: Server, tmp_path: Path) -> None:
+    children = []
+
+    def kill(process: int, child: int) -> None:
+        children.append(child)
+        os.kill(process, signal.SIGKILL)
+
+    ended = forked(tmp_path, "train", "name=two", *ENDLESS, during=in_the_middle(tmp_path, kill))
+    output = end_of(children[0], ended)
     assert "process 1: Another of the 2 training processes ended early" in output
     assert "Traceback" not in output
 
 
-def test_the_first_process_dies_before_they_meet(begin: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+def test_the_first_process_dies_before_they_meet(forked: Server, tmp_path: Path) -> None:
     """Nobody answers the second process; without a watch it would wait for half an hour."""
-    process = begin(tmp_path, "train", "name=two", *ENDLESS)
-    assert wait_until(lambda: child_of(process), 60)
-    child = child_of(process)
-    assert child is not None
-    process.send_signal(signal.SIGKILL)
+    children = []
+
+    def kill(process: int) -> None:
+        assert wait_until(lambda: child_of(process), 60)
+        children.append(child_of(process))
+        os.kill(process, signal.SIGKILL)
+
+    ended = forked(tmp_path, "train", "name=two", *ENDLESS, during=kill)
+    assert "process 1: The first process of this run ended early" in end_of(children[0], ended)
+
+
+def end_of(child: int, ended: Ended) -> str:
+    """What both printed when the second process has ended as well."""
     assert wait_until(lambda: not is_alive(child), 60), os.kill(child, signal.SIGKILL)
-    output, _ = process.communicate(timeout=10)
-    assert "process 1: The first process of this run ended early" in output
+    return ended.log.read_text()
 
 
-def test_a_run_of_two_is_resumed_by_one(
-    begin: Callable[..., subprocess.Popen[str]], run_grn: Callable[..., str], tmp_path: Path
-) -> None:
+def test_a_run_of_two_is_resumed_by_one(forked: Server, run_grn: Callable[..., str], tmp_path: Path) -> None:
     settings = ("training.epochs=30", "training.patience=30")
-    process = begin(tmp_path, "train", "data=krumsiek11", "trainer=ddp", "name=two", *settings)
     metrics = tmp_path / "outputs" / "two" / "metrics.csv"
-    assert wait_until(lambda: process.poll() is not None or (metrics.exists() and len(pd.read_csv(metrics)) > 3), 120)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)  # the second process holds the pipe until it ends, too
+
+    def kill(process: int) -> None:
+        assert wait_until(lambda: metrics.exists() and len(pd.read_csv(metrics)) > 3, 120)
+        os.kill(process, signal.SIGKILL)
+
+    ended = forked(tmp_path, "train", "data=krumsiek11", "trainer=ddp", "name=two", *settings, during=kill)
+    assert ended.code == -signal.SIGKILL
     assert 3 < len(pd.read_csv(metrics)) < 30
     run_grn(tmp_path, "train", "name=two", "resume=true", "trainer=default")
     assert pd.read_csv(metrics)["epoch"].tolist() == list(range(30))

@@ -2,98 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-import signal
-import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
+from forking import Ended, Server
 
 TINY = ("data=krumsiek11", "training.epochs=2", "training.steps_per_epoch=2", "network.formats=[tsv]")
 WHOLE = os.environ.get("GRN_FAULTS") == "whole"
 _figures: dict[str, Counter[str]] = {}
 
 
-@dataclass
-class Ended:
-    """How a child ended."""
-
-    code: int
-    output: str
-
-
-def _kill(number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(number, signal.SIGKILL)
-
-
-class Server:
-    """The other end of server.py."""
-
-    def __init__(self, scratch: Path) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg", "COLUMNS": "200"}
-        program = [sys.executable, str(Path(__file__).with_name("server.py"))]
-        self.process = subprocess.Popen(
-            program, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        self.scratch, self.calls = scratch, 0
-        assert self._answer() == "ready"
-
-    def __call__(
-        self,
-        folder: Path,
-        *arguments: str,
-        fault: dict[str, Any] | None = None,
-        files: tuple[str, ...] = (),
-        limit: float = 120,
-        during: Callable[[int], object] = lambda number: None,
-    ) -> Ended:
-        """`grn ARGUMENTS` in a folder; `during` gets the child's number; after `limit` seconds it counts as hanging."""
-        self.calls += 1
-        log = self.scratch / f"{self.calls}.log"
-        request = {"folder": str(folder), "log": str(log), "fault": fault, "arguments": arguments, "files": files}
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        child = self._answer()
-        guard = threading.Timer(limit, _kill, [child])
-        guard.start()
-        try:
-            during(child)
-        finally:  # the answer comes in any case, and the next call must not take it for its own
-            code = self._answer()
-            guard.cancel()
-        return Ended(code, log.read_text(errors="replace"))
-
-    def _answer(self) -> Any:
-        assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
+@pytest.fixture(scope="session")
+def child(forked: Server) -> Callable[..., Ended]:
+    """Runs `grn` in a forked child: `child(folder, *arguments, fault=...)`; figures are drawn by `make faults` only."""
+    return functools.partial(forked, draw=WHOLE)
 
 
 @pytest.fixture(scope="session")
-def child(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Runs `grn` in a forked child: `child(folder, *arguments, fault=...)`."""
-    if not hasattr(os, "fork"):
-        pytest.skip("faults are tried in forked processes")
-    server = Server(tmp_path_factory.mktemp("logs"))
-    yield server
-    assert server.process.stdin is not None
-    server.process.stdin.close()
-    server.process.wait(timeout=30)
-
-
-@pytest.fixture(scope="session")
-def finished(child: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(child: Callable[..., Ended], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where `grn train name=whole` ran to its end; tests copy what they change."""
     folder = tmp_path_factory.mktemp("finished")
     ended = child(folder, "train", "name=whole", *TINY)

@@ -194,7 +194,16 @@ def test_settings_that_nothing_uses(overrides: tuple[str, ...], message: str, ch
         build(settings(*overrides), checked)
 
 
-@pytest.mark.parametrize("overrides", [(), ("model.attention=softmax",), ("model=contextual",), ("model=transformer",)])
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("model.attention=softmax",),
+        ("model=contextual",),
+        ("model=contextual", "model.attention=softmax"),
+        ("model=transformer",),
+    ],
+)
 def test_every_parameter_that_asks_for_a_gradient_gets_one(overrides: tuple[str, ...], grouped: CheckedData) -> None:
     """With several processes each waits for the gradients of all."""
     config = settings(*overrides)

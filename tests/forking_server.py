@@ -1,6 +1,6 @@
-"""A process that has imported everything once, and forks one child for each command or file that a fault is tried on.
+"""A process that has imported everything once, and forks one child for each command or file that is tried.
 
-Run by `conftest.py`; one JSON object a line on standard input, two lines of answer: the child's number at its start,
+Run by `forking.py`; one JSON object a line on standard input, two lines of answer: the child's number at its start,
 its exit code at its end (negative: the signal that killed it). It never trains itself, so that a fork finds no threads.
 """
 
@@ -53,11 +53,9 @@ def serve() -> None:
 
 
 def warm_up() -> None:
-    """Import what commands import when they need it, and, in the quick form, draw no figures: they cost the most."""
+    """Import what commands import when they need it."""
     for module in LATE:
         import_module(module)
-    import matplotlib.figure
-
     from grn.config import compose, load_data, validate
     from grn.network import GeneNetwork
 
@@ -69,23 +67,28 @@ def warm_up() -> None:
             path = Path(folder) / f"network.{ending}"
             GeneNetwork.from_matrix([[0.0, 0.9, -0.4]], ["A"], ["A", "B", "C"]).write(path)
             GeneNetwork.read(path)
-    if os.environ.get("GRN_FAULTS") != "whole":
-        matplotlib.figure.Figure.savefig = _draw_nothing
 
 
-def _draw_nothing(figure: Any, target: Any, **settings: Any) -> None:
+def draw_nothing(figure: Any, target: Any, **settings: Any) -> None:
+    """In the place of `Figure.savefig`."""
     import PIL.Image
 
     PIL.Image.new("RGB", (1, 1)).save(target, format="png")
 
 
-def work(folder: str, log: str, fault: dict[str, Any] | None, arguments: list[str], files: list[str]) -> int:
+def work(
+    folder: str, log: str, fault: dict[str, Any] | None, arguments: list[str], files: list[str], draw: bool
+) -> int:
     """The child: `grn ARGUMENTS` in a folder with a fault, or the readers on `files`."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(folder)
+    if not draw:
+        import matplotlib.figure
+
+        matplotlib.figure.Figure.savefig = draw_nothing  # type: ignore[method-assign]
     if fault:
         FAULTS[fault.pop("name")](**fault)
     if files:
