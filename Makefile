@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo benchmark-quick test faults check docs install install-dev clean
+.PHONY: demo benchmark-quick test test-offline faults check docs install install-dev clean
 
 demo: install
 	$(BIN)/grn train
@@ -18,6 +18,12 @@ test: export OMP_NUM_THREADS = 1
 test: export MPLBACKEND = Agg
 test: install-dev
 	$(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=300 tests notebooks
+
+# Every GPU kernel compiled for every generation, without a GPU; `make test` compiles the widest.
+test-offline: export GRN_OFFLINE = whole
+test-offline: export OMP_NUM_THREADS = 1
+test-offline: install-dev
+	$(BIN)/python -m pytest -q tests/kernels/gpu/test_offline.py
 
 # What `make test` tries in part: kills, signals, a full disk, damaged files. The figures go to benchmarks/results.
 faults: export OMP_NUM_THREADS = 1

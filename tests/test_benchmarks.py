@@ -26,6 +26,8 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    clock = module.clock
+    monkeypatch.setattr(module, "clock", lambda run, kind, budget=0: clock(run, kind, 0))  # the fewest repeats
     return module
 
 

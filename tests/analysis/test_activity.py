@@ -20,7 +20,13 @@ from grn.analysis import activity, regulons
 from grn.analysis.activity import METHODS
 from grn.network import GeneNetwork, add_to_anndata
 
-pytest.importorskip("decoupler")
+numba = pytest.importorskip("numba")
+# Thirty cells are quicker without compiling: half a minute for each method.
+compiles, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, True
+try:
+    pytest.importorskip("decoupler")
+finally:
+    numba.config.DISABLE_JIT = compiles
 
 CELLS, GENES = 30, 40
 NAMES = [f"G{number}" for number in range(GENES)]

@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -190,15 +191,19 @@ def _compile_named(job: tuple[str, str, int]) -> tuple[Report, list[str]]:
 
 
 def compile_all(
-    module_names: Sequence[str], capabilities: Sequence[int], jobs: int
+    module_names: Sequence[str], capabilities: Sequence[int], jobs: int, like: Sequence[str] = ("*",)
 ) -> Iterator[tuple[Report, list[str]]]:
-    """Report and faults of every variant of the modules (dotted names), in order, `jobs` at a time."""
+    """Report and faults of every variant of the modules (dotted names) whose name fits a pattern, in order."""
     queue = [
         (module, variant.name, capability)
         for capability in capabilities
         for module in module_names
         for variant in import_module(module).variants(capability)
+        if any(fnmatchcase(variant.name, pattern) for pattern in like)
     ]
+    if jobs == 1:
+        yield from map(_compile_named, queue)
+        return
     # A fresh interpreter for each worker: a fork of a process with threads may hang.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(_compile_named, queue)
@@ -209,13 +214,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m grn.kernels.gpu.offline", description="Compile without a GPU.")
     parser.add_argument("--module", nargs="*", help="modules of grn.kernels.gpu, or others (default: all)")
     parser.add_argument("--capability", nargs="*", type=int, choices=CAPABILITIES, default=list(CAPABILITIES))
+    parser.add_argument("--like", nargs="*", default=["*"], help="patterns of names, such as '*-d128-*' (default: all)")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     chosen = parser.parse_args(arguments)
     # Read when a kernel is decorated, here and in the workers: an interpreted kernel cannot be compiled.
     os.environ.pop("TRITON_INTERPRET", None)
     names = [_dotted(name) for name in chosen.module or modules()]
     compiled = faulty = 0
-    for report, faults in compile_all(names, chosen.capability, chosen.jobs):
+    for report, faults in compile_all(names, chosen.capability, chosen.jobs, chosen.like):
         compiled += 1
         faulty += bool(faults)
         sys.stdout.write(json.dumps({**asdict(report), "faults": faults}) + "\n")
