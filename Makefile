@@ -17,10 +17,11 @@ benchmark-quick: install
 test: export OMP_NUM_THREADS = 1
 test: export MPLBACKEND = Agg
 test: install-dev
-	$(BIN)/python -m pytest -n 2 --nbmake --nbmake-timeout=300 tests notebooks
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --nbmake --nbmake-timeout=300 tests notebooks
 
-# Every GPU kernel compiled for every generation, without a GPU; `make test` compiles the widest.
-test-offline: export GRN_OFFLINE = whole
+# Every GPU kernel compiled without a GPU, for these generations; `make test` compiles the widest for one.
+CAPABILITIES ?= 80 90 100
+test-offline: export GRN_OFFLINE = $(CAPABILITIES)
 test-offline: export OMP_NUM_THREADS = 1
 test-offline: install-dev
 	$(BIN)/python -m pytest -q tests/kernels/gpu/test_offline.py

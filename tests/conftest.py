@@ -16,6 +16,18 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
+# What is made once for many tests and takes long: with `--dist loadgroup` its tests run in one of the processes.
+SHARED = ("forked", "trained")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests together that share what takes long to make."""
+    for item in items:
+        if set(SHARED) & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("forked"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the benchmark sets beside the repository; tests that need it skip where it is absent."""

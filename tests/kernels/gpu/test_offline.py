@@ -46,9 +46,10 @@ def test_the_widest_tiles() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("GRN_OFFLINE"), reason="make test-offline compiles every kernel")
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_everything(capability: int) -> None:
+    if str(capability) not in os.environ.get("GRN_OFFLINE", "").split():
+        pytest.skip("make test-offline compiles every kernel")
     status, reports = gate("--capability", str(capability))
     assert {name: report["faults"] for name, report in reports.items() if report["faults"]} == {}
     assert status == 0
