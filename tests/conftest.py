@@ -16,15 +16,11 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
-# What is made once for many tests and takes long: with `--dist loadgroup` its tests run in one of the processes.
-SHARED = ("forked", "trained")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests together that share what takes long to make."""
+    """Let tests that share what takes long to make run in one of the processes of `--dist loadgroup`."""
     for item in items:
-        if set(SHARED) & set(getattr(item, "fixturenames", ())):
+        if "forked" in getattr(item, "fixturenames", ()) or item.path.parent.name == "end_to_end":
             item.add_marker(pytest.mark.xdist_group("forked"))
 
 
