@@ -60,6 +60,8 @@ class GeneNetwork:
     params: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.edges, pd.DataFrame):
+            raise TypeError(f"The edges are a {type(self.edges).__name__}, expected a table (pandas DataFrame).")
         columns = list(self.edges.columns)
         known = [name for name in EVIDENCE if name in columns]
         if columns not in ([*COLUMNS, *known], [*COLUMNS, *known, "group"]):
@@ -67,6 +69,14 @@ class GeneNetwork:
                 f"The edges have the columns {columns}; expected {COLUMNS}, optionally {', '.join(EVIDENCE)}, group. "
                 "GeneNetwork.from_edges makes them from any table with source, target and weight."
             )
+        # Only what costs nothing: a table of millions of edges is made in one go by from_edges or from_matrix.
+        for name in ("weight", "sign", *known):
+            if not pd.api.types.is_numeric_dtype(self.edges[name]):
+                raise InputError(f"The column {name!r} of the edges holds {self.edges[name].dtype}, expected numbers.")
+        for what in ("genes", "regulators"):
+            object.__setattr__(self, what, name_index(getattr(self, what), what))
+        if not self.regulators.isin(self.genes).all():
+            raise _not_a_gene(self.regulators[~self.regulators.isin(self.genes)], self.genes)
 
     @classmethod
     def from_matrix(

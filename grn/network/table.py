@@ -19,6 +19,8 @@ def name_index(names: Iterable[str], what: str) -> pd.Index:
     """Index of unique, non-empty strings; `what` names them in errors."""
     if isinstance(names, str):
         raise TypeError(f"The {what} are the single string {names!r}; expected a list of names.")
+    if not isinstance(names, Iterable):
+        raise TypeError(f"The {what} are a {type(names).__name__}; expected a list of names.")
     index = pd.Index(list(names), dtype=object)
     wrong = [name for name in index if not isinstance(name, str)]
     if wrong:
@@ -46,6 +48,8 @@ def edge_table(
 
     matrix: Any = weights.tocoo() if sparse.issparse(weights) else np.asarray(weights)
     where = "" if group is None else f" of group {group!r}"
+    if matrix.dtype.kind not in "biuf":
+        raise InputError(f"The weights{where} are {matrix.dtype}, expected an array of numbers (regulators, genes).")
     if matrix.shape != (len(regulators), len(genes)):
         raise InputError(
             f"The weights{where} have the shape {matrix.shape}; expected (regulators, genes) = "
@@ -95,6 +99,10 @@ def order_by_strength(table: pd.DataFrame) -> pd.DataFrame:
 
 def clean_edges(edges: pd.DataFrame) -> pd.DataFrame:
     """The columns of a GeneNetwork from any table of edges, checked; see GeneNetwork.from_edges."""
+    if not isinstance(edges, pd.DataFrame):
+        raise TypeError(
+            f"The edges are a {type(edges).__name__}, expected a table (pandas DataFrame); `read` takes a file."
+        )
     missing = [name for name in ("source", "target", "weight") if name not in edges]
     if missing:
         raise InputError(

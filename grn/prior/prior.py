@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from grn._errors import InputError, near_misses
 from grn._log import logger
 from grn.prior.agreement import agreement, gate
 from grn.prior.score import Evidence, evidence, with_prior
+from grn.prior.table import clean_prior
 
 Weights = np.ndarray | dict[str, np.ndarray]
 
@@ -24,16 +26,29 @@ class Prior:
     Parameters
     ----------
     table
-        As `clean_prior` gives it.
+        As `clean_prior` takes it; kept as that gives it.
     source
         Where it comes from, in words.
     strength
-        "auto": by the agreement of each network with the table. A number: that; 0 changes nothing.
+        "auto": by the agreement of each network with the table. A number from 0 on: that; 0 changes nothing.
+
+    Raises
+    ------
+    InputError
+        If the table is none of regulons, or the strength is no such number.
+    TypeError
+        If the table is no DataFrame.
     """
 
     table: pd.DataFrame
-    source: str
+    source: str = "a table"
     strength: float | Literal["auto"] = "auto"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", clean_prior(self.table, f"The prior ({self.source})"))
+        number = isinstance(self.strength, int | float) and not isinstance(self.strength, bool)
+        if self.strength != "auto" and not (number and math.isfinite(self.strength) and self.strength >= 0):
+            raise InputError(f"strength = {self.strength!r} of the prior: expected 'auto' or a number from 0 on.")
 
     def on(self, genes: Sequence[str] | pd.Index, regulators: Sequence[int] | np.ndarray) -> Evidence:
         """What the table says about these genes; `regulators` are positions among them.

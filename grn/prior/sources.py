@@ -79,12 +79,15 @@ def _download(name: str, **settings: Any) -> pd.DataFrame:
         raise InputError(
             f"prior={name} is downloaded by the package decoupler (version 2), which cannot be imported: {error}. "
             f'Install it: pip install "grn[prior]". {instead}'
-        ) from error
+        ) from None
     logger.info("prior: downloading %s by decoupler", name)
     try:
         table = getattr(op, name)(**settings)
     except Exception as error:  # of requests, pandas or decoupler: whatever it is, the download failed
+        logger.debug("the download of %s failed", name, exc_info=error)
+        reason = " ".join(str(error).split())
         raise InputError(
-            f"prior={name} could not be downloaded: {type(error).__name__}: {error}. Try again later. {instead}"
-        ) from error
+            f"prior={name} could not be downloaded ({type(error).__name__}: {reason[:200]}). Is there a connection? "
+            f"Try again later. {instead}"
+        ) from None  # the chain of a library's errors would bury the message in Python
     return clean_prior(table, where=name)

@@ -115,7 +115,7 @@ def infer(
     from grn.network import add_to_anndata
     from grn.pipeline import infer as run
     from grn.pipeline import infer_by_method
-    from grn.prior import SOURCES, Prior, clean_prior
+    from grn.prior import SOURCES, Prior
 
     require_anndata(adata, "grn.tl.infer", copy=copy)
     check_key(key_added)
@@ -164,7 +164,7 @@ def infer(
         if known == "file":
             config["prior"]["path"] = os.fspath(prior)
     elif prior is not None:
-        table = Prior(clean_prior(prior), "a table", config["prior"]["strength"])
+        table = Prior(prior, "a table", config["prior"]["strength"])
     attention = None
     if method in BASELINES:
         config["network"]["formats"] = []
