@@ -42,8 +42,11 @@ def precision(dtype: torch.dtype, device: str | torch.device = "cpu", *, triton:
     return Precision(arithmetic, dtype, 2.0**-17, weighted, dtype)
 
 
-def _grouped(k: Tensor, heads: int) -> Tensor:
-    return k.repeat_interleave(heads // k.shape[1], 1)
+def _inputs(how: Precision, *tensors: Any) -> list[Computed]:
+    """Queries, keys, values and the gradient of the output; keys and values once for each query head."""
+    q, k, v, upstream = (x if isinstance(x, Computed) else Computed.of(x, how.arithmetic) for x in tensors)
+    group = q.value.shape[1] // k.value.shape[1]
+    return [q, *(x.each(lambda t: t.repeat_interleave(group, 1)) for x in (k, v)), upstream]
 
 
 def _of_key_heads(gradient: Computed, key_heads: int) -> Computed:
@@ -53,7 +56,7 @@ def _of_key_heads(gradient: Computed, key_heads: int) -> Computed:
 
 def factorised(
     q: Tensor,
-    k: Tensor,
+    k: Tensor | Computed,
     v: Tensor,
     d_output: Tensor,
     how: Precision,
@@ -77,9 +80,9 @@ def factorised(
     prior
         (n, m), 0 where no prior is listed. Gradients are those of all pairs, summed over batch and heads.
     """
-    heads, key_heads, terms = q.shape[1], k.shape[1], 0
+    key_heads, terms = v.shape[1], 0
     of = lambda x: Computed.of(x, how.arithmetic)  # noqa: E731
-    q, k, v, upstream = of(q), of(_grouped(k, heads)), of(_grouped(v, heads)), of(d_output)
+    q, k, v, upstream = _inputs(how, q, k, v, d_output)
     listed = hidden is not None or prior is not None
     gram, mixing = k.mT @ k, k.mT @ v
     gram, mixing = gram.inexact(how.state), mixing.inexact(how.state)
@@ -141,7 +144,7 @@ def factorised(
 
 def quadratic(
     q: Tensor,
-    k: Tensor,
+    k: Tensor | Computed,
     v: Tensor,
     d_output: Tensor,
     how: Precision,
@@ -170,9 +173,9 @@ def quadratic(
     written_out
         The reference form under automatic differentiation: do . o is summed over keys instead of values.
     """
-    heads, key_heads = q.shape[1], k.shape[1]
+    key_heads = v.shape[1]
     of = lambda x: Computed.of(x, how.arithmetic)  # noqa: E731
-    q, k, v, upstream = of(q), of(_grouped(k, heads)), of(_grouped(v, heads)), of(d_output)
+    q, k, v, upstream = _inputs(how, q, k, v, d_output)
     share = of(1 / (1 - dropout_p)).inexact(2 * how.arithmetic.unit)
     see = torch.ones(1, dtype=torch.bool) if allowed is None else allowed
     keep = torch.ones(1, dtype=torch.bool) if kept is None else kept
@@ -233,3 +236,72 @@ def quadratic(
     if prior is not None:
         found["d_prior"] = d_scores.sum_to(prior.shape).rounded(prior.dtype)
     return found | {"d_square": d_square}
+
+
+def public(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    d_output: Tensor,
+    d_inverse_norm: Exact,
+    form: str,
+    *,
+    how: Precision | None = None,
+    key_weights: Exact = None,
+    exclude: tuple[Tensor, Tensor] | None = None,
+    pair_mask: Exact = None,
+    prior: Exact = None,
+    sink: Exact = None,
+    eps: float = 1e-6,
+) -> dict[str, Computed]:
+    """Bounds for `grn.kernels.spherical_attention` and its gradients: output, norm, q, k, v and the options by name."""
+    how = how or precision(q.dtype, q.device)
+    (n, m, d), wide = (q.shape[2], *k.shape[2:]), torch.float64 if q.dtype == torch.float64 else torch.float32
+    of = lambda x: Computed.of(x, how.arithmetic)  # noqa: E731
+    keys = of(k)
+    weights = None if key_weights is None else of(key_weights.expand(k.shape[:3]).unsqueeze(-1))
+    if weights is not None:
+        keys = (keys * weights).rounded(k.dtype)
+    mass = None if sink is None else of(sink.expand(q.shape[:3])).square()
+    given: dict[str, Any] = {"eps": eps * m * d, "mass": mass, "d_inverse_norm": d_inverse_norm}
+    hidden = torch.zeros(n, m, dtype=torch.bool)
+    if exclude is not None:
+        hidden[exclude[0].cpu(), exclude[1].cpu()] = True
+    dense = prior.to_dense() if prior is not None and prior.is_sparse else prior
+    if form == "linear":
+        found = factorised(q, keys, v, d_output, how, hidden=None if exclude is None else hidden, prior=dense, **given)
+    else:
+        allowed = ~hidden if pair_mask is None else ~hidden & pair_mask.cpu()
+        dense = None if dense is None else dense[(None,) * (4 - dense.dim())].to(wide)
+        dense = None if dense is None else dense.expand(*dense.shape[:2], n, m)
+        written_out = form == "reference"
+        found = quadratic(
+            q, keys, v, d_output, how, allowed=allowed, prior=dense, written_out=written_out, **given
+        )  # fmt: skip
+    result = {"output": found["output"], "norm": found["inverse_norm"], "v": found["d_v"], "q": found["d_q"]}
+    result["k"] = found["d_k"]
+    if weights is not None and key_weights is not None:
+        result["k"] = (found["d_k"] * weights).rounded(k.dtype)
+        result["key_weights"] = (found["d_k"] * of(k)).sum().sum_to(key_weights.shape)
+    if sink is not None:
+        result["sink"] = (of(sink) * 2.0 * found["d_square"]).sum_to(sink.shape)
+    if prior is not None:
+        result["prior"] = found["d_prior"].sum_to(prior.shape)
+    return result
+
+
+def statistics_of_maps(entries: Computed, groups: Tensor) -> dict[str, Computed]:
+    """Bounds of the statistics of maps A, (cells, heads, n, m), over the cells of each group."""
+    found: dict[str, list[Computed]] = {"mean": [], "abs": [], "square": []}
+    for group in range(int(groups.max()) + 1):
+        cells = (groups.cpu() == group).nonzero().squeeze(1)
+        chosen = entries.each(lambda x, cells=cells: x[cells])
+        share = Computed.of(1 / max(len(cells), 1), entries.arithmetic).inexact(2 * entries.arithmetic.unit)
+        for name, of in (("mean", chosen), ("abs", chosen.abs()), ("square", chosen.square())):
+            found[name].append(of.sum(0) * share)
+    return {
+        name: Computed(
+            torch.stack([part.value for part in parts]), torch.stack([part.error for part in parts]), entries.arithmetic
+        )
+        for name, parts in found.items()
+    }

@@ -9,11 +9,14 @@ Every bound is the worst case, componentwise and for any order of summation, wit
 Higham, Accuracy and Stability of Numerical Algorithms (2nd ed., SIAM 2002), sections 2.2, 3.1 to 3.3. Errors grow
 like n in it where they grow like sqrt(n) as a rule, so a bound of long sums is loose; what it cannot be is too tight.
 Bounds are computed in float64, whose own rounding is that of one more summand.
+
+Where sums cancel, worst cases follow each other until the bound says nothing. For those tests there is `likely_errors`:
+the same formula with random errors in the place of bounds, a few times. That is a measure of size, not a bound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -34,10 +37,25 @@ def gamma(n: float, unit: float) -> float:
 
 
 class Arithmetic(NamedTuple):
-    """What a machine does: largest relative error of an operation, and of a product inside a matrix product."""
+    """What a machine does."""
 
     unit: float
+    """Largest relative error of an operation."""
     product: float = 0.0
+    """The same of a product inside a matrix product."""
+    biased: bool = False
+    """Whether errors have one sign, so that those of a sum of n grow like n even if nothing is at its worst."""
+    draw: torch.Generator | None = None
+    """Draws errors, instead of bounds that grow."""
+
+    def of_sum(self, n: float) -> float:
+        """Relative error of a sum of products, of the sum of absolute values: gamma_n, or sqrt(n) u for errors drawn.
+
+        Higham and Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci. Comput. 41 (2019).
+        """
+        if self.draw is None or self.biased:
+            return gamma(n, self.unit)
+        return n**0.5 * self.unit
 
 
 FLOAT64 = Arithmetic(unit_roundoff(torch.float64))
@@ -45,8 +63,8 @@ FLOAT32 = Arithmetic(unit_roundoff(torch.float32))
 # Tensor cores cut digits where IEEE arithmetic rounds (u = 2^-23) and align up to 16 products with the largest one,
 # which costs 16 u of their sum. float32 goes through three tf32 products: 3 n terms; the part of the factors that is
 # left, cut at 2^-10 twice, and the product of the two small parts are lost: 3 x 2^-20.
-TENSOR_CORES = Arithmetic(2.0**-23, 2.0**-19)
-TENSOR_CORES_TF32X3 = Arithmetic(3 * 2.0**-23, 2.0**-19 + 3 * 2.0**-20)
+TENSOR_CORES = Arithmetic(2.0**-23, 2.0**-19, biased=True)
+TENSOR_CORES_TF32X3 = Arithmetic(3 * 2.0**-23, 2.0**-19 + 3 * 2.0**-20, biased=True)
 
 
 def arithmetic_of(dtype: torch.dtype, device: str | torch.device = "cpu") -> Arithmetic:
@@ -80,17 +98,22 @@ class Computed:
     def _lift(self, other: Any) -> Computed:
         return other if isinstance(other, Computed) else Computed.of(other, self.arithmetic)
 
+    def _made(self, value: Tensor, carried: Tensor, own: Tensor) -> Computed:
+        """A result with the errors of what it was made from, and at most `own` from the operation itself."""
+        if self.arithmetic.draw is None:
+            return Computed(value, carried + own, self.arithmetic)
+        drawn = 2 * torch.rand(value.shape, generator=self.arithmetic.draw, dtype=torch.float64) - 1
+        return Computed(value + own * drawn, torch.zeros_like(value), self.arithmetic)
+
     def _rounded(self, value: Tensor, error: Tensor, count: float = 1) -> Computed:
-        error = error + gamma(count, self.arithmetic.unit) * (value.abs() + error)
-        return Computed(value, error, self.arithmetic)
+        return self._made(value, error, gamma(count, self.arithmetic.unit) * (value.abs() + error))
 
     def __matmul__(self, other: Any) -> Computed:
         one, two = self, self._lift(other)
         error = one.error @ two.size + one.value.abs() @ two.error
-        lost = (
-            gamma(one.value.shape[-1], self.arithmetic.unit) * (1 + self.arithmetic.product) + self.arithmetic.product
-        )
-        return Computed(one.value @ two.value, error + lost * (one.size @ two.size), self.arithmetic)
+        product = self.arithmetic.product
+        lost = self.arithmetic.of_sum(one.value.shape[-1]) * (1 + product) + product
+        return self._made(one.value @ two.value, error, lost * (one.size @ two.size))
 
     def __mul__(self, other: Any) -> Computed:
         two = self._lift(other)
@@ -130,9 +153,8 @@ class Computed:
         """Sum over axes, of at most `terms` numbers that are not zero (default: all)."""
         axes = (dim,) if isinstance(dim, int) else dim
         count = torch.tensor([self.value.shape[axis] for axis in axes]).prod().item() if terms is None else terms
-        size = self.size.sum(dim, keepdim=keepdim)
-        error = self.error.sum(dim, keepdim=keepdim) + gamma(max(count - 1, 1), self.arithmetic.unit) * size
-        return Computed(self.value.sum(dim, keepdim=keepdim), error, self.arithmetic)
+        value, error, size = (x.sum(dim, keepdim=keepdim) for x in (self.value, self.error, self.size))
+        return self._made(value, error, self.arithmetic.of_sum(max(count - 1, 1)) * size)
 
     def sum_to(self, shape: Iterable[int]) -> Computed:
         """Sum over the axes that broadcasting from `shape` made."""
@@ -176,29 +198,72 @@ class Computed:
         """Rounded to a type `count` times; below its normal numbers the error is `absolute` (default: of the type)."""
         info = torch.finfo(dtype)
         least = info.smallest_normal * info.eps / 2 if absolute is None else absolute
-        error = self.error + gamma(count, info.eps / 2) * self.size + count * torch.as_tensor(least)
-        return replace(self, error=error)
+        own = gamma(count, info.eps / 2) * self.size + count * torch.as_tensor(least)
+        return self._made(self.value, self.error, own)
 
     def inexact(self, relative: float) -> Computed:
         """With one more relative error."""
-        return replace(self, error=self.error + relative * self.size)
+        return self._made(self.value, self.error, relative * self.size)
 
     def share(self, found: Any, truth: Any = None) -> float:
         """Largest error of what was computed, as a share of its bound: at most 1 if all is well; infinite for NaN.
 
         `truth` is another way to the exact value, to be preferred where there is one.
         """
-        found, truth = (torch.as_tensor(x).detach().cpu().to(torch.float64) for x in (found, self._truth(truth)))
+        found, truth = _wide(found), self.value if truth is None else _wide(truth)
         if not found.shape == truth.shape == self.value.shape:
             raise ValueError(f"Shapes are {tuple(found.shape)}, {tuple(truth.shape)} and {tuple(self.value.shape)}.")
         off = (found - truth).abs()
         shares = torch.where(off <= 0, 0.0, off / self.error)
         return float("inf") if bool(found.isnan().any()) else float(shares.max()) if shares.numel() else 0.0
 
-    def _truth(self, truth: Any) -> Any:
-        return self.value if truth is None else truth
+
+def likely_errors(
+    formula: Callable[[Arithmetic], dict[str, Computed]], arithmetic: Arithmetic, *, samples: int = 4
+) -> dict[str, float]:
+    """How far rounding moves the results of a formula, of some draws the largest absolute error of each.
+
+    Every operation gets an error drawn from its interval. Their common effect, with all that cancels or is used twice,
+    is then that of the formula itself. After D. S. Parker, Monte Carlo arithmetic (UCLA, 1997).
+    """
+    exact = formula(arithmetic)
+    largest = dict.fromkeys(exact, 0.0)
+    for seed in range(samples):
+        drawn = formula(arithmetic._replace(draw=torch.Generator().manual_seed(seed)))
+        for name, truth in exact.items():
+            largest[name] = max(largest[name], float((drawn[name].value - truth.value).abs().max()))
+    return largest
 
 
-def shares(found: dict[str, Tensor], truth: dict[str, Tensor], bounds: dict[str, Computed]) -> dict[str, float]:
-    """`Computed.share` of each result by its name."""
-    return {name: bounds[name].share(found[name], exact) for name, exact in truth.items()}
+LIKELY = 5
+"""How many times its likely size an error may have. Measured: 0.05 to 0.4 times, whatever the data; an error drawn is
+larger than a real one, which seldom comes near the end of its interval."""
+
+
+def assert_rounded(
+    found: Mapping[str, Tensor],
+    truth: Mapping[str, Tensor],
+    formula: Callable[[Arithmetic], dict[str, Computed]],
+    arithmetic: Arithmetic,
+    *,
+    likely: bool = True,
+) -> None:
+    """Raise AssertionError where what was found is off the truth by more than rounding explains.
+
+    Every entry must be within its bound, and with `likely` the largest error of a result within `LIKELY` times its
+    likely size. Leave the second out where a result has few entries, or sums that may cancel to nothing.
+    """
+    bounds = formula(arithmetic)
+    off = {name: bounds[name].share(found[name], exact) for name, exact in truth.items()}
+    if not max(off.values()) <= 1:
+        raise AssertionError(f"Errors as shares of their bounds: {off}")
+    if not likely:
+        return
+    sizes = likely_errors(formula, arithmetic)
+    errors = {name: float((_wide(found[name]) - _wide(exact)).abs().max()) for name, exact in truth.items()}
+    if not all(error <= LIKELY * sizes[name] for name, error in errors.items()):
+        raise AssertionError(f"Largest errors: {errors}; likely are {sizes}")
+
+
+def _wide(tensor: Any) -> Tensor:
+    return torch.as_tensor(tensor).detach().cpu().to(torch.float64)

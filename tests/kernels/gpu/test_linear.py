@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from attention_rounding import factorised, precision
-from rounding import shares
+from rounding import assert_rounded
 from torch import Tensor
 
 NAMES = ("output", "inverse_norm", "d_q", "d_k", "d_v", "d_square")
@@ -87,9 +87,12 @@ def check(given: dict[str, Any], device: torch.device, eps: float = EPS) -> dict
     found, expected = run(given, device, eps), truth(given, eps)
     additions = {name: given[name] for name in ("mass", "correction", "d_inverse_norm", "dot")}
     how = precision(given["q"].dtype, device, triton=True)
-    bounds = factorised(*(given[name] for name in ("q", "k", "v", "d_output")), how, eps=eps, **additions)
-    off = shares(found, expected, bounds)
-    assert max(off.values()) <= 1, off
+    inputs = [given[name] for name in ("q", "k", "v", "d_output")]
+    assert_rounded(
+        *(found, expected),
+        lambda arithmetic: factorised(*inputs, how._replace(arithmetic=arithmetic), eps=eps, **additions),
+        how.arithmetic,
+    )
     return found
 
 
