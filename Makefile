@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo benchmark-quick test test-offline faults check docs install install-dev clean
+.PHONY: demo benchmark-quick test test-portable test-offline faults check docs install install-dev clean
 
 demo: install
 	$(BIN)/grn train
@@ -18,6 +18,10 @@ test: export OMP_NUM_THREADS = 1
 test: export MPLBACKEND = Agg
 test: install-dev
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --nbmake --nbmake-timeout=300 tests notebooks
+
+# The numeric tests with other instructions, threads and seeds; PORTABLE=whole for all combinations.
+test-portable: install-dev
+	$(BIN)/python tests/portable.py
 
 # Every GPU kernel compiled without a GPU, for these generations; `make test` compiles the widest for one.
 CAPABILITIES ?= 80 90 100

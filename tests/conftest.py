@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from forking import Server
@@ -14,6 +16,27 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 if not torch.cuda.is_available():
     # Triton reads this when it is first imported, by whichever test comes first: without a GPU it interprets kernels.
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+SEED = int(os.environ.get("GRN_TEST_SEED", "0"))
+
+
+class _OtherSeeds(torch.Generator):
+    """Counts seeds from SEED."""
+
+    def manual_seed(self, seed: int) -> torch.Generator:
+        return super().manual_seed(seed + SEED)
+
+
+_default_rng = np.random.default_rng
+
+
+def _other_rng(seed: Any = None) -> np.random.Generator:
+    return _default_rng(seed + SEED if isinstance(seed, int) else seed)
+
+
+if SEED:  # `make test-portable`: every number that a test draws is another one
+    torch.Generator = _OtherSeeds  # type: ignore[misc, assignment]
+    np.random.default_rng = _other_rng  # type: ignore[assignment]
 
 
 @pytest.hookimpl(tryfirst=True)

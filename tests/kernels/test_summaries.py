@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from rounding import gamma, unit_roundoff
 from torch import Tensor
 
 from grn.kernels.summaries import attention_strengths, network_similarity
@@ -68,13 +69,22 @@ def test_rows_have_unit_length_without_a_sink(inputs: Inputs) -> None:
     torch.testing.assert_close(same, torch.full_like(same, 5.0))
 
 
-def test_a_key_that_nobody_may_see_regulates_nothing(inputs: Inputs) -> None:
+def test_a_key_that_nobody_may_see_regulates_nothing(inputs: Inputs, definition: Definition) -> None:
+    """What is left is rounding: sums of n and of 2 d + n products, as many taken off again (`rounding.gamma`)."""
     q, k, _ = inputs(dtype=torch.float32)
-    everyone = (torch.arange(5), torch.full((5,), 2))
-    found = attention_strengths(q, k + 30, exclude=everyone)
-    assert float(found.out_square[..., 2].min()) >= 0
-    assert float(found.out_square[..., 2].max()) < 1e-5
-    assert float(found.out_strength[..., 2].abs().max()) < 1e-4
+    k = k + 30
+    (n, d), key = q.shape[-2:], 2
+    everyone = (torch.arange(n), torch.full((n,), key))
+    _, inverse_norms = definition(q.double(), k.double(), exclude=everyone)
+    queries, keys = (q * inverse_norms.unsqueeze(-1)).abs().double(), k[:, :, key].abs().double()
+    strength = (queries.sum(2) * keys).sum(-1)
+    square = torch.einsum("bhx,bhix,bhiy,bhy->bh", keys, queries, queries, keys)
+    found = attention_strengths(q, k, exclude=everyone)
+    unit = unit_roundoff(torch.float32)
+    # 4 more for the scaling of the queries, the square and the subtraction itself.
+    assert (found.out_square[..., key] >= 0).all()
+    assert (found.out_square[..., key] <= gamma(2 * (2 * d + n) + 4, unit) * square).all()
+    assert (found.out_strength[..., key].abs() <= gamma(2 * (d + n) + 4, unit) * strength).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
