@@ -90,7 +90,7 @@ def test_faults_exceed_the_bounds(fault: Callable[[Tensors], Tensors]) -> None:
     found = fault(given)
     if found["d_k"].shape != given["k"].shape:
         found = {**found, **{name: torch.nn.functional.pad(found[name], (0, 0, 0, 1)) for name in ("d_k", "d_v")}}
-    with pytest.raises(AssertionError, match="bounds|likely"):
+    with pytest.raises(AssertionError, match=r"bounds|likely"):
         check(found, given)
 
 
