@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 
 class InputError(ValueError):
     """The input cannot be used as it is; the message says why and what to do."""
+
+
+def printable(text: str) -> str:
+    r"""The text as a terminal may show it: what would steer the terminal, or turn the reading order, is written out.
+
+    A name of a gene may hold such characters, by damage or by intent.
+
+    Examples
+    --------
+    >>> printable("GATA1\x1b[2J")
+    'GATA1\\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter
+        if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        else ascii(letter)[1:-1]
+        for letter in text
+    )
 
 
 def near_misses(name: str, choices: Iterable[str], limit: int = 3) -> list[str]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
+
+from grn._errors import InputError
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # .<name>.<eight characters of tempfile>
 _FULL = {
@@ -73,6 +77,31 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def open_inside(path: Path, mode: str) -> TextIOWrapper:
+    """Open a text file as UTF-8 for reading and writing where it stands, and not where a link under its name leads.
+
+    Raises
+    ------
+    grn._errors.InputError
+        If there is a link.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+    refuse_link(path)
+    return open(path, mode, encoding="utf-8", opener=opener)  # type: ignore[return-value]
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse to write where a link leads elsewhere: a run's folder may be a stranger's."""
+    if path.is_symlink():
+        raise InputError(
+            f"{path} is a link to {path.readlink()}, and nothing is written through a link. Remove it, or put what "
+            "it leads to in its place."
+        )
 
 
 def write_text(target: str | Path, text: str) -> None:

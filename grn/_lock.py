@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from grn._errors import InputError
+from grn._files import open_inside
 from grn._log import logger
 
 LOCK = ".lock"
@@ -38,7 +39,7 @@ def hold(folder: str | Path) -> None:
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     while True:
-        stream = (folder / LOCK).open("a+", encoding="utf-8")
+        stream = open_inside(folder / LOCK, "a+")
         try:
             _lock(stream)
         except OSError as error:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grn._errors import printable
+from grn._files import open_inside
 from grn.run_folder import is_first_process
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ class LogHandler(logging.Handler):
         """Write one record."""
         level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
         try:
-            sys.stderr.write(f"{level}{self.format(record)}\n")
+            sys.stderr.write(f"{level}{printable(self.format(record))}\n")
         except OSError:
             self.handleError(record)
 
@@ -44,6 +47,14 @@ class LogFile(logging.FileHandler):
     """The log of a run; where it cannot be written, the run goes on and says so once."""
 
     _failed = False
+
+    def _open(self) -> TextIOWrapper:
+        # A stranger's run folder may hold a link under this name.
+        return open_inside(Path(self.baseFilename), self.mode)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, fit for a terminal."""
+        return printable(super().format(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, unless one before could not be."""
@@ -63,9 +74,7 @@ class LogFile(logging.FileHandler):
 
 def show(text: str) -> None:
     """Print one line of plain text."""
-    from rich.text import Text
-
-    _console().print(Text(text), soft_wrap=True)
+    _console().print(_text(text), soft_wrap=True)
 
 
 def show_error(text: str) -> None:
@@ -73,14 +82,14 @@ def show_error(text: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True).print(Text("Error: ", style="bold red") + Text(text), soft_wrap=True)
+    Console(stderr=True).print(Text("Error: ", style="bold red") + _text(text), soft_wrap=True)
 
 
 def show_rows(title: str, rows: Iterable[tuple[str, str]]) -> None:
     """Print label and value pairs under a title."""
     table = _table(["", ""], header=False)
     for label, value in rows:
-        table.add_row(str(label), str(value))
+        table.add_row(_text(label), _text(value))
     _print_table(title, table)
 
 
@@ -88,7 +97,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
     """Print rows of text under a title; all columns but the first two are aligned to the right."""
     table = _table(columns, right=columns[2:])
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_text, row))
     _print_table(title, table)
 
 
@@ -121,13 +130,13 @@ def show_first_sight(network: GeneNetwork, folder: Path, edges: int = 10, regula
     columns = [name for name in ("source", "target", "sign", "weight", "group") if name in strongest]
     table = _table(columns, right=("weight",))
     for row in strongest[columns].to_dict("records"):
-        table.add_row(*(_cell(name, row[name]) for name in columns))
+        table.add_row(*(_text(_cell(name, row[name])) for name in columns))
     _print_table("Strongest edges", table)
     main = network.regulator_table().head(regulators).reset_index()
     names = [str(name) for name in main.columns if name != "index" or main[name].dtype == object]
     table = _table(names, right=[name for name in names if main[name].dtype.kind in "if"])
     for row in main[names].to_dict("records"):
-        table.add_row(*(_cell(name, row[name]) for name in names))
+        table.add_row(*(_text(_cell(name, row[name])) for name in names))
     _print_table("Main regulators", table)
     for figure in sorted((folder / "figures").glob("*.png")):
         show(f"Figure  {_short(figure)}")
@@ -142,11 +151,17 @@ def _cell(name: str, value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _print_table(title: str, table: Any) -> None:
+def _text(value: Any) -> Any:
+    """What stands there, letter by letter: rich would take a gene called `[b]` for a command."""
     from rich.text import Text
 
+    return Text(printable(str(value)))
+
+
+def _print_table(title: str, table: Any) -> None:
     # Not the table's own title, which would be wrapped to the width of the columns.
-    _console().print(Text(f"\n{title}", style="bold"), soft_wrap=True)
+    _console().print("")
+    _console().print(_text(title), style="bold", soft_wrap=True)
     _console().print(table)
 
 
@@ -157,7 +172,7 @@ def _table(columns: Sequence[str], right: Sequence[str] = (), header: bool = Tru
     table = Table(box=box.SIMPLE_HEAD if header else None, show_header=header)
     for column in columns:
         # Folded, not cut: a name or a path that is cut is of no use.
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table.add_column(_text(column), justify="right" if column in right else "left", overflow="fold")
     return table
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from grn._errors import InputError
 from grn._provenance import matrix_checksum
+from grn._stored import read_record
 from grn.data import CheckedData
-from grn.run_folder import RECORD
 from grn.training.checkpoints import LAST, load_checkpoint
 
 # Settings that say where a run goes, on what it is computed or what is written, not what is trained.
@@ -45,7 +45,7 @@ def refuse_other_run(folder: Path, description: Mapping[str, Any]) -> None:
 
 def refuse_changes_to_finished(folder: Path, config: Mapping[str, Any]) -> None:
     """Raise where a finished run is asked to resume with settings that it was not made with."""
-    before = json.loads((folder / RECORD).read_text(encoding="utf-8"))["config"]
+    before = read_record(folder).get("config", {})
     now = json.loads(json.dumps(dict(config), default=str))
     _refuse_changes(folder, _what_is_trained(before), _what_is_trained(now))
     for key in ("network", "prior", "confidence"):

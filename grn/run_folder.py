@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grn._errors import InputError, did_you_mean
-from grn._files import sha256, write_text
+from grn._files import refuse_link, sha256, write_text
+from grn._lock import LOCK
 from grn._provenance import command_line, commit, matrix_checksum, peak_memory, versions
+from grn._stored import RECORD, read_settings
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from grn.data import CheckedData
 
-RECORD = "run.json"
 # What a run writes. Starting over removes these and nothing else a user may have put there.
 PRODUCTS = (
     *(RECORD, "checkpoints", "metrics.csv", "network.*", "reference.csv", "figures", "*.log", ".hydra"),
@@ -97,9 +98,13 @@ def claim(folder: str | Path, *, overwrite: bool = False, resume: bool = False) 
     Raises
     ------
     grn._errors.InputError
-        If a run stands there, finished or not, and neither option was given; or both were.
+        If a run stands there, finished or not, and neither option was given; or both were. If something that a run
+        writes is a link there, which may lead out of the folder.
     """
     folder = Path(folder)
+    for pattern in (LOCK, REPLACED, _MOVING, *PRODUCTS):
+        for product in (folder / pattern, *folder.glob(pattern)):  # glob passes over links that lead to nothing
+            refuse_link(product)
     _move_back(folder)
     if overwrite and resume:
         raise InputError("resume=true continues a run and overwrite=true starts it again: give one of them.")
@@ -185,7 +190,7 @@ def resumed(folder: Path, cfg: DictConfig, overrides: Sequence[str]) -> DictConf
     grn._errors.InputError
         If no run was started there.
     """
-    from omegaconf import DictConfig, OmegaConf
+    from omegaconf import OmegaConf
 
     saved = folder / ".hydra" / "config.yaml"
     if not saved.exists():
@@ -194,9 +199,7 @@ def resumed(folder: Path, cfg: DictConfig, overrides: Sequence[str]) -> DictConf
         raise InputError(
             f"There is nothing to resume in {folder}: no run was started there.{hint} name=... says which run."
         )
-    before = OmegaConf.create(OmegaConf.load(saved))
-    if not isinstance(before, DictConfig):
-        raise InputError(f"{saved} does not hold the settings of a run.")
+    before = read_settings(saved)
     before.overwrite = False  # it was meant for what stood there before the run that is resumed
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~").partition("@")[0]
@@ -208,11 +211,14 @@ def resumed(folder: Path, cfg: DictConfig, overrides: Sequence[str]) -> DictConf
 
 
 def save_config(folder: Path, files: Mapping[str, Any]) -> None:
-    """Write Hydra's record of a run, `.hydra/<name>.yaml`, each file whole or not at all."""
+    """Write Hydra's record of a run, `.hydra/<name>.yaml`, each file whole or not at all.
+
+    Of the configuration every value stands for itself: what a variable of the environment said is kept.
+    """
     from omegaconf import OmegaConf
 
     for name, config in files.items():
-        write_text(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(config))
+        write_text(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(config, resolve=name == "config"))
 
 
 class Stopwatch:

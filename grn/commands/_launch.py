@@ -135,6 +135,7 @@ def open_run(cfg: DictConfig) -> tuple[DictConfig, Path]:
     advise(how_to_go_on(hydra.job.name, folder, _way_to(folder), resumable="resume" in cfg))
     if cfg.get("resume", False):
         cfg = resumed(folder, cfg, hydra.overrides.task)
+        validate(cfg, hydra.job.name)
     if is_first_process():
         hold(folder)
         claim(folder, overwrite=cfg.overwrite, resume=cfg.get("resume", False))

@@ -22,7 +22,8 @@ from typing import Any
 
 from grn import _files
 from grn._provenance import command_line
-from grn.run_folder import RECORD, is_first_process
+from grn._stored import RECORD
+from grn.run_folder import is_first_process
 
 # Of those a system lacks (Windows has no SIGHUP) there is none to handle.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name))

@@ -11,6 +11,7 @@ from grn import console
 from grn._log import logger
 from grn._process import unchanged_process
 from grn._provenance import versions
+from grn._stored import RECORD
 from grn.config import load_data, plain_config
 from grn.data import CheckedData
 from grn.dynamics import find_dynamics
@@ -32,7 +33,7 @@ from grn.plotting import write_report
 from grn.plotting.report.report import NAME as REPORT
 from grn.prior import Prior, load_prior
 from grn.resume import describe, refuse_changes_to_finished, refuse_other_run
-from grn.run_folder import RECORD, Stopwatch, is_first_process, record
+from grn.run_folder import Stopwatch, is_first_process, record
 from grn.training.build import build_data, build_objective
 from grn.training.fit import fit
 from grn.training.progress import Progress

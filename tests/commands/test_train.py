@@ -302,3 +302,21 @@ def test_infer_does_not_write_into_the_run_it_reads(grn_command: Callable, fake_
     done = grn_command("infer", "run=outputs/x", "name=x", "overwrite=true")
     assert done.code == 1
     assert "cannot be written into the run itself" in done.err
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("_target_", "grn.plotting.report.facts.check_gate"), ("_target_", "os.system"), ("_args_", ["touch ran"])],
+)
+def test_a_resumed_config_is_checked_like_a_typed_one(
+    key: str, value: object, grn_command: Callable, fake_pipeline: SimpleNamespace, tmp_path: Path
+) -> None:
+    assert grn_command("train", "data=krumsiek11", "name=x").code == 0
+    stored = tmp_path / "outputs" / "x" / ".hydra" / "config.yaml"
+    cfg = OmegaConf.load(stored)
+    OmegaConf.update(cfg, f"model.{key}", value, force_add=True)
+    OmegaConf.save(cfg, stored)
+    done = grn_command("train", "name=x", "resume=true")
+    assert done.code == 1, done.err
+    assert "Traceback" not in done.err
+    assert len(fake_pipeline.calls) == 1  # the first run alone reached the pipeline

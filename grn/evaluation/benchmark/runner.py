@@ -102,16 +102,44 @@ def read_record(cell: Cell, folder: Path) -> dict[str, Any] | None:
     Raises
     ------
     InputError
-        If it is no JSON.
+        If it is not what `write_record` writes.
     """
     path = _path(cell, folder)
     if not path.is_file():
         return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}): remove it, and it is run again.") from error
+    if not _is_record(found):
+        raise InputError(f"{path} is damaged or was changed by hand: remove it, and it is run again.")
     return dict(found)
+
+
+def _is_record(found: Any) -> bool:
+    number = (int, float, type(None))
+    if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
+        return False
+    if found.get("status") == "failed":
+        return isinstance(found.get("error"), str)
+    costs = [found.get("seconds"), found.get("peak_memory_bytes")]
+    return (
+        found.get("status") == "done"
+        and all(isinstance(cost, number) for cost in costs)
+        and isinstance(found.get("commit"), (str, type(None)))
+        and isinstance(found.get("scores"), list)
+        and all(
+            isinstance(one, dict)
+            and isinstance(one.get("reference"), str)
+            and isinstance(one.get("candidates"), str)
+            and isinstance(one.get("metrics"), dict)
+            and all(
+                isinstance(value, {"shortcut": str, "ratios": dict}.get(name, number))
+                for name, value in one["metrics"].items()
+            )
+            for one in found["scores"]
+        )
+    )
 
 
 def _path(cell: Cell, folder: Path) -> Path:

@@ -29,7 +29,7 @@ SIGNED = ("signed_epr", "activation_epr", "repression_epr", "sign_accuracy", "si
 def work(cell: Cell, path: Path, log: Path) -> None:
     """Run a cell and write its file; what is printed on the way goes to `log`, kept where the cell fails."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o644)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(descriptor, stream.fileno())
     record: dict[str, Any] = {"settings": cell.settings, "commit": commit()}

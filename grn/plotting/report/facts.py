@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+from grn._errors import InputError
+from grn.config.types import describe, fits
 from grn.data.report import GateReport
 from grn.network.network import GeneNetwork
 from grn.plotting.report.tables import WORDS, number
@@ -64,6 +67,26 @@ def summary(network: GeneNetwork, record: dict[str, Any]) -> str:
         f"inferred{cells}{data}{how}{by}. The strongest: {first['source']} {WORDS[int(first['sign'])]} "
         f"{first['target']}{where} (weight {number(float(first['weight']))})."
     )
+
+
+def check_gate(record: dict[str, Any]) -> None:
+    """Refuse a record whose report on the data is not what the gate writes.
+
+    Raises
+    ------
+    grn._errors.InputError
+        If an entry has another type than that of `grn.data.report.GateReport`.
+    """
+    gate = record.get("gate") or {}
+    hints = get_type_hints(GateReport)
+    for name, value in gate.items():
+        of_each = {"tf_absent": str, "groups": int}.get(name)
+        inner = value.values() if of_each is not None and isinstance(value, dict) else ()
+        if name in hints and not (fits(hints[name], value) and all(fits(of_each, one) for one in inner)):
+            raise InputError(
+                f"run.json was changed or is damaged: its gate.{name} is {str(value)[:60]!r}, expected "
+                f"{describe(hints[name])}."
+            )
 
 
 def gate_rows(record: dict[str, Any]) -> Rows:
@@ -148,13 +171,13 @@ def settings(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     if not config:
         return []
     command = "train" if "training" in config else "infer"
-    plain, chosen = _defaults(command, {}), _chosen(config)
+    plain, chosen = _defaults(command, ()), _chosen(config)
     rows = []
     for group, choice in chosen.items():
         before = (plain.get(group) or {}).get("name")
         if choice != before:
             rows.append((group, choice, _plain(before)))
-    expected = dict(_leaves(_defaults(command, chosen)))
+    expected = dict(_leaves(_defaults(command, tuple(chosen.items()))))
     for key, value in _leaves(config):
         default = expected.get(key)
         if key in _HOUSEKEEPING or value == default or key in {f"{group}.name" for group in chosen}:
@@ -214,17 +237,18 @@ def _chosen(config: dict[str, Any]) -> dict[str, str]:
     for group in _CHOICES:
         node = config.get(group)
         name = node.get("name") if isinstance(node, dict) else None
-        if name is not None and (conf_dir() / group / f"{name}.yaml").exists():
+        if isinstance(name, str) and name in {path.stem for path in (conf_dir() / group).glob("*.yaml")}:
             chosen[group] = str(name)
     return chosen
 
 
-def _defaults(command: str, chosen: dict[str, str]) -> dict[str, Any]:
+@functools.lru_cache(maxsize=8)
+def _defaults(command: str, chosen: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     from grn.config import compose
 
-    composed = compose(command, [f"{group}={choice}" for group, choice in chosen.items()])
+    composed = compose(command, [f"{group}={choice}" for group, choice in chosen])
     plain = OmegaConf.to_container(_without_missing(composed), resolve=True)
     return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from grn._errors import InputError, near_misses
+from grn._errors import InputError
 from grn._files import write_text
 from grn._log import logger
+from grn._stored import read_record
 from grn.network.network import GeneNetwork
 from grn.network.slots import from_anndata
-from grn.run_folder import RECORD
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -83,7 +82,7 @@ def write_report(
         As in `report`.
     """
     folder = Path(folder)
-    record = _read_record(folder)
+    record = read_record(folder)
     network = GeneNetwork.read(folder) if network is None else network
     metrics = pd.read_csv(folder / METRICS) if (folder / METRICS).exists() else None
     target = folder / NAME if output is None else Path(output)
@@ -96,25 +95,11 @@ def _write(
     if target.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"output={target} must end in .html: the report is a web page.")
     # Jinja is imported when a page is made.
+    from grn.plotting.report.facts import check_gate
     from grn.plotting.report.page import page
 
+    check_gate(record)
     text = page(network, record, metrics, title)
     write_text(target, text)
     logger.debug("%s: %d bytes", target, len(text.encode()))
     return target
-
-
-def _read_record(folder: Path) -> dict[str, Any]:
-    path = folder / RECORD
-    if not path.is_file():
-        siblings = [other.parent.name for other in sorted(folder.parent.glob(f"*/{RECORD}"))]
-        close = near_misses(folder.name, siblings) or siblings[:5]
-        hint = f" Finished runs there: {', '.join(close)}." if close else ""
-        raise InputError(f"{folder} is not the folder of a finished run: it has no {RECORD}.{hint}")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not readable as JSON ({error}), so nothing can be reported of the run.") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{path} holds no record of a run; expected what `grn train` writes there.")
-    return record
