@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from pathlib import Path
 
 from grn._errors import InputError
+from grn._memory import free_memory, size
 from grn._provenance import commit, versions
 
 Rows = list[tuple[str, str]]
@@ -59,7 +59,7 @@ def examine(device: str | None = None) -> dict[str, Rows]:
             ("threads", f"{torch.get_num_threads()} of {os.cpu_count()} (OMP_NUM_THREADS changes it)"),
         ],
         "Attention": [(name, "{}: {}".format(*explain_backend(name))) for name in chosen],
-        "Memory": [(name, _gigabytes(_free_memory(name))) for name in present],
+        "Memory": [(name, _amount(_free_memory(name))) for name in present],
         "Folders": [
             ("package", str(Path(__file__).resolve().parent)),
             ("configuration", str(conf_dir())),
@@ -85,13 +85,8 @@ def _free_memory(device: str) -> int | None:
         import torch
 
         return torch.cuda.mem_get_info(device)[0]
-    table = Path("/proc/meminfo")
-    if sys.platform == "linux" and table.is_file():
-        for line in table.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return None
+    return free_memory()
 
 
-def _gigabytes(count: int | None) -> str:
-    return "not told by this system" if count is None else f"{count / 2**30:.1f} GiB free"
+def _amount(count: int | None) -> str:
+    return "not told by this system" if count is None else f"{size(count)} free"

@@ -15,6 +15,11 @@ SIGNS = {
 }
 
 
+def known_names(aliases: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The names of `aliases` that mark a header: those of a source or a target."""
+    return [*aliases["source"], *aliases["target"]]
+
+
 def edge_columns(
     table: pd.DataFrame, aliases: Mapping[str, tuple[str, ...]], where: str, expected: str
 ) -> dict[str, str]:
@@ -39,8 +44,7 @@ def edge_columns(
     missing = [name for name in ("source", "target") if name not in found]
     if missing:
         raise InputError(
-            f"{where}: no column for {' and '.join(missing)} among {', '.join(map(repr, table.columns))}; {expected}. "
-            "Is the first line a header?"
+            f"{where}: no column for {' and '.join(missing)} among {', '.join(map(repr, table.columns))}; {expected}."
         )
     names = table[[found["source"], found["target"]]]
     if names.isna().to_numpy().any() or (names.astype(str) == "").to_numpy().any():

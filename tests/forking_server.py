@@ -36,6 +36,9 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             code = 1
+            # What nohup, and a shell that puts the tests into the background, ignore for all they start.
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             try:
                 code = work(**request)
             except SystemExit as stop:

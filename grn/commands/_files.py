@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from grn._errors import InputError
 from grn._files import atomic_path
+from grn._tables import write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +41,7 @@ def write_table(table: pd.DataFrame, path: Path, *, index: str | None = None) ->
         if path.suffix == ".parquet":
             table.to_parquet(temporary, index=index is not None)
         else:
-            separator = "\t" if path.suffix == ".tsv" else ","
-            table.to_csv(temporary, sep=separator, index=index is not None, index_label=index)
+            write_frame(table, temporary, "\t" if path.suffix == ".tsv" else ",", index=index)
 
 
 def write_h5ad(adata: AnnData, path: Path, known: Iterable[str] = ()) -> None:

@@ -49,13 +49,13 @@ def compare(cfg: DictConfig) -> None:
 
 def write_comparison(found: Comparison, path: Path) -> None:
     """Write everything as one JSON object, or the edges that differ most as a table."""
-    from grn._files import atomic_path, write_text
+    from grn._files import write_text
+    from grn.commands._files import write_table
 
     if path.suffix == ".json":
         write_text(path, f"{json.dumps(found.to_dict(), indent=2)}\n")
         return
-    with atomic_path(path) as temporary:
-        found.differences.to_csv(temporary, sep="\t" if path.suffix == ".tsv" else ",", index=False)
+    write_table(found.differences, path)
 
 
 def _show(found: Comparison, title: str) -> None:

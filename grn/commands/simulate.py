@@ -8,7 +8,7 @@ import hydra
 from omegaconf import DictConfig
 
 from grn._errors import InputError
-from grn.commands._files import write_h5ad
+from grn.commands._files import write_h5ad, write_table
 from grn.commands._launch import launch, task
 from grn.config import conf_dir
 
@@ -18,7 +18,6 @@ from grn.config import conf_dir
 def simulate(cfg: DictConfig) -> None:
     """Simulate, then write both files."""
     from grn import console
-    from grn._files import atomic_path
     from grn.config import load_data
 
     output = Path(cfg.output)
@@ -32,8 +31,7 @@ def simulate(cfg: DictConfig) -> None:
     if "reference" not in adata.uns:
         raise InputError(f"data={cfg.data.name} has no known network. Use data=simulated.")
     write_h5ad(adata, output)
-    with atomic_path(reference) as path:
-        adata.uns["reference"].to_csv(path, index=False)
+    write_table(adata.uns["reference"], reference)
     console.show(f"{adata.n_obs:,} cells x {adata.n_vars:,} genes written to {output}, the network to {reference}")
 
 

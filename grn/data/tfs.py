@@ -7,7 +7,6 @@ are not expressed.
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from grn._errors import InputError, did_you_mean, near_misses
-from grn._opening import reading, require_file
+from grn._tables import open_text
 
 LISTS = ("human", "mouse")
 ALL = "all"
@@ -80,15 +79,11 @@ def read_tf_file(path: str | os.PathLike[str]) -> list[str]:
     InputError
         If the file cannot be read as text or holds no name.
     """
-    path = require_file(path, "the TF file", pipe=True, empty=True)
-    try:
-        with reading(path, "the TF file", expected="Expected text, one name a line."):
-            content = path.read_bytes()
-            text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"Cannot read the TF file {path}: {error}. Expected text, one name a line.") from error
+    path = Path(path)
+    with open_text(path, "the TF file", pipe=True) as stream:
+        text = stream.read()
     if "\x00" in text:
-        raise InputError(f"Cannot read the TF file {path}: it is not text. Expected text, one name a line.")
+        raise InputError(f"{path} is no TF file, because it is not text. Expected text, one name a line.")
     names = _names_in(text.splitlines())
     if not names:
         raise InputError(f"The TF file {path} holds no name. Expected text, one name a line.")

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from grn._edge_tables import SIGNS, edge_columns
-from grn._errors import InputError, near_misses
+from grn._edge_tables import SIGNS, edge_columns, known_names
+from grn._errors import InputError
 from grn._log import logger
+from grn._opening import require_file
+from grn._tables import read_text_table
 
 # Ours first, then BEELINE's refNetwork.csv.
 ALIASES = {
@@ -25,8 +27,9 @@ def read_reference(path: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     path
-        Text separated by commas or tabs, also .gz, with a header: `source`, `target` and optionally `sign` in
-        any letter case, or BEELINE's `Gene1`, `Gene2`, `Type`. Signs are 1, -1, 0 (unknown), + or -.
+        Text separated by tabs, commas, semicolons or blanks, also .gz, with a header: `source`, `target` and
+        optionally `sign` in any letter case, or BEELINE's `Gene1`, `Gene2`, `Type`. Signs are 1, -1, 0 (unknown), + or
+        -.
 
     Returns
     -------
@@ -37,24 +40,12 @@ def read_reference(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If there is no such file; an InputError as well.
     InputError
-        If the columns or a sign are not understood, or no edge is left.
+        If it is no table of text, or the columns or a sign are not understood, or no edge is left.
     """
-    path = Path(path)
-    if not path.is_file():
-        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        close = near_misses(path.name, beside)
-        raise FileNotFoundError(
-            f"There is no reference file {path}." + (f" Beside it: {', '.join(close)}." if close else "")
-        )
-    try:
-        # Read as text: a gene may be called "NA", and a sign may be "+".
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-        if table.shape[1] == 1:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
-        raise InputError(f"{path} cannot be read as a table of edges: {error}") from error
+    path = require_file(path, "the reference network")
+    table = read_text_table(path, "the table of edges", known_names(ALIASES), ("source", "target", "sign"))
     return clean_reference(table, where=str(path))
 
 

@@ -9,6 +9,7 @@ from grn._errors import InputError
 from grn._files import atomic_path
 from grn._log import logger
 from grn._provenance import versions
+from grn._tables import write_frame
 from grn.data import CheckedData, check
 from grn.dynamics import Dynamics, check_settings
 from grn.models import RegulatoryModel
@@ -163,4 +164,4 @@ def write_reference(adata: AnnData, folder: Path) -> None:
     """Lay the true network beside the inferred one, where the data come with it."""
     if "reference" in adata.uns:
         with atomic_path(folder / "reference.csv") as path:
-            adata.uns["reference"].to_csv(path, index=False)
+            write_frame(adata.uns["reference"], path)

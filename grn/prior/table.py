@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from grn._edge_tables import SIGNS, edge_columns
+from grn._edge_tables import SIGNS, edge_columns, known_names
 from grn._errors import InputError, near_misses
+from grn._opening import require_file
+from grn._tables import read_text_table
 
 # Ours first, then those of decoupler, DoRothEA, pySCENIC and BEELINE.
 ALIASES = {
@@ -29,7 +31,8 @@ def read_prior(path: str | os.PathLike[str]) -> pd.DataFrame:
     Parameters
     ----------
     path
-        Text separated by commas or tabs with a header, also .gz, or .parquet. Columns as in :func:`clean_prior`.
+        Text separated by commas, tabs, semicolons or blanks with a header, also .gz, or .parquet. Columns as in
+        :func:`clean_prior`.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def read_prior(path: str | os.PathLike[str]) -> pd.DataFrame:
         If there is no such file, it is no table, or its columns or values are not understood.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         close = near_misses(path.name, beside)
         raise InputError(
@@ -45,14 +48,14 @@ def read_prior(path: str | os.PathLike[str]) -> pd.DataFrame:
             + (f" Beside it: {', '.join(close)}." if close else "")
             + " Give a csv, tsv or parquet file with source and target."
         )
+    if path.suffix != ".parquet":
+        return clean_prior(
+            read_text_table(path, "the table of prior knowledge", known_names(ALIASES), ("source", "target", "weight")),
+            where=str(path),
+        )
+    require_file(path, "the table of prior knowledge")
     try:
-        if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            # Read as text: a gene may be called "NA", and a sign may be "+".
-            table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-            if table.shape[1] == 1:
-                table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_parquet(path)
     except (ValueError, OSError, EOFError) as error:  # what pandas and pyarrow raise derives from these
         raise InputError(f"{path} cannot be read as a table of prior knowledge: {error}") from error
     return clean_prior(table, where=str(path))

@@ -42,11 +42,11 @@ def test_repeated_edges_become_one(caplog):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("from,to\nA,B\n", "no column for source and target among 'from', 'to'"),
+        ("from,to\nA,B\n", r"sed -i '1s/\.\*/source,target/'"),
         ("source,target,sign\nA,B,up\n", "the sign 'up' is not understood"),
         ("source,target\n", "there is no edge"),
         ("source,target\nA,\n", "empty source or target"),
-        ("", "cannot be read"),
+        ("", "is empty"),
     ],
 )
 def test_bad_files_are_refused(text, message, tmp_path):
@@ -57,5 +57,5 @@ def test_bad_files_are_refused(text, message, tmp_path):
 
 def test_missing_file_names_its_neighbours(tmp_path):
     (tmp_path / "network.csv").write_text("source,target\nA,B\n")
-    with pytest.raises(FileNotFoundError, match=r"Beside it: network\.csv"):
+    with pytest.raises(FileNotFoundError, match=r"Did you mean '.*network\.csv'"):
         read_reference(tmp_path / "netwrok.csv")

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from grn._errors import InputError
+from grn._log import logger
+from grn._tables import Layout, layout_of, named_decimal_comma, read_fields
 from grn.data.identifiers import examples
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 _CELLS_AT_ONCE = 1_000
-_UNREADABLE = (
-    pd.errors.ParserError,
-    pd.errors.EmptyDataError,
-    UnicodeDecodeError,
-    OSError,
-    EOFError,
-    zlib.error,
+_WHAT = "the table of expression"
+# What featureCounts, Seurat and scanpy put beside the cells of a genes x cells table, or the genes of the other.
+_ANNOTATION = frozenset(
+    (
+        *("length", "gene_length", "effective_length", "start", "end", "chr", "strand"),
+        *("entrez", "entrezid", "ncbi_gene_id", "n_cells", "n_counts", "n_genes", "total_counts"),
+        *("ncount_rna", "nfeature_rna", "percent.mt", "percent_mito", "pct_counts_mt"),
+        *("cluster", "seurat_clusters", "leiden", "louvain", "batch", "pseudotime"),
+    )
 )
 
 
@@ -36,79 +38,59 @@ def read_table(path: Path) -> AnnData:
     """
     import anndata
 
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, expected a table.")
-    try:
-        separator, corner = _layout(path)
-        blocks: list[Any] = []
-        cells: list[str] = []
-        frames = pd.read_csv(
-            path, sep=separator, index_col=0 if corner else None, chunksize=_CELLS_AT_ONCE, low_memory=False
-        )
-        genes: pd.Index | None = None
-        for frame in frames:
-            genes = frame.columns
-            cells += frame.index.astype(str).tolist()
-            blocks.append(_numbers(frame, path))
-    except PermissionError:
-        raise
-    except _UNREADABLE as error:
-        raise InputError(
-            f"{path} is no table of expression, or is cut off: {error}. Expected text: names of genes in "
-            "the first line, then one cell a line, its name first."
-        ) from error
-    if genes is None or not blocks:
+    found = layout_of(path, _WHAT)
+    genes = _gene_names(found, path)
+    blocks: list[Any] = []
+    cells: list[str] = []
+    # A converter keeps a cell called "NA" or "01" as it is.
+    for frame in read_fields(path, found, _WHAT, chunksize=_CELLS_AT_ONCE, converters={0: str}):
+        if frame.empty:
+            continue
+        cells += frame.iloc[:, 0].tolist()
+        blocks.append(_numbers(frame.iloc[:, 1:].set_axis(genes, axis=1), path))
+    if not blocks:
         raise InputError(f"{path} holds names of genes but no cell.")
     _require_cell_names(cells, path)
-    # pandas numbers repeated columns ("A", "A.1"), which would hide duplicates from the gate.
-    genes = pd.Index(_header(path, separator)[1 if corner else 0 :])
-    obs, var = pd.DataFrame(index=pd.Index(cells)), pd.DataFrame(index=genes)
+    obs, var = pd.DataFrame(index=pd.Index(cells, dtype=object)), pd.DataFrame(index=genes)
     if all(sparse.issparse(block) for block in blocks):
         return anndata.AnnData(sparse.vstack(blocks, format="csr"), obs=obs, var=var)
     dense = [block.toarray() if sparse.issparse(block) else block for block in blocks]
     return anndata.AnnData(np.concatenate(dense), obs=obs, var=var)
 
 
-def _open(path: Path) -> TextIO:
-    if path.name.endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig")
-    return path.open(encoding="utf-8-sig")
-
-
-def _layout(path: Path) -> tuple[str, bool]:
-    """The separator, and whether the first line has a field above the names of the cells."""
-    with _open(path) as stream:
-        first, second = stream.readline().rstrip("\r\n"), stream.readline().rstrip("\r\n")
-    counts = {separator: first.count(separator) for separator in ("\t", ",", ";")}
-    separator = max(counts, key=lambda key: counts[key])
-    if counts[separator] == 0:
-        separator = r"\s+"
-    fields = [len(_split(line, separator)) for line in (first, second)]
-    if min(fields) < 2:
-        raise InputError(
-            f"{path} has one column only ({first[:60]!r}). Expected fields separated by commas, tabs, "
-            "semicolons or blanks: names of genes in the first line, then one cell a line, its name first."
+def _gene_names(found: Layout, path: Path) -> pd.Index:
+    # As wide as the rows, the header names the column of cells as well.
+    written = found.header[1:] if len(found.header) == found.width else found.header
+    names = [name.strip() for name in written]
+    if changed := sum(name != before for name, before in zip(names, written, strict=True)):
+        logger.info("%s: blanks around %d names of the header are left out.", path, changed)
+    if annotation := [name for name in names if name.casefold() in _ANNOTATION]:
+        logger.warning(
+            "%s: %s in the header of %s %s like annotation, and %s taken for expression. Leave %s out of the table.",
+            "A column" if len(annotation) == 1 else f"{len(annotation)} columns",
+            examples(annotation),
+            path.name,
+            "looks" if len(annotation) == 1 else "look",
+            "is" if len(annotation) == 1 else "are",
+            "it" if len(annotation) == 1 else "them",
         )
-    return separator, fields[0] >= fields[1]
-
-
-def _header(path: Path, separator: str) -> list[str]:
-    with _open(path) as stream:
-        return [field.strip().strip("\"'") for field in _split(stream.readline().rstrip("\r\n"), separator)]
-
-
-def _split(line: str, separator: str) -> list[str]:
-    return line.split() if separator == r"\s+" else line.split(separator)
+    return pd.Index(names, dtype=object)
 
 
 def _numbers(frame: pd.DataFrame, path: Path) -> np.ndarray | sparse.csr_matrix:
-    text = [column for column in frame.columns if not pd.api.types.is_numeric_dtype(frame[column])]
-    if text:
-        value = frame[text[0]].iloc[0]
+    kinds = frame.dtypes.map(lambda kind: kind.kind).to_numpy()
+    text = np.flatnonzero(~np.isin(kinds, list("iufb")))
+    if len(text):
+        column = frame.iloc[:, text[0]]
+        if named_decimal_comma(column):
+            raise InputError(
+                f"{path} has decimal commas ({column.iloc[0]!r} for {frame.columns[text[0]]}). Write it with points: "
+                f"sed 's/,/./g' {path} > {path.parent / ('points_' + path.name)}"
+            )
         raise InputError(
-            f"{path} has {len(text)} columns that are not numbers ({examples(text)}; {text[0]} holds "
-            f"{value!r}). Expected expression only: keep annotation of cells in a file of its own, or make "
-            "an .h5ad."
+            f"{path} has {len(text)} columns that are not numbers ({examples(frame.columns[text].tolist())}; "
+            f"{frame.columns[text[0]]} holds {column.iloc[0]!r}). Expected expression only: keep annotation of cells "
+            "in a file of its own, or make an .h5ad."
         )
     block = frame.to_numpy(dtype=np.float32)
     return sparse.csr_matrix(block) if np.count_nonzero(block) < 0.5 * block.size else block

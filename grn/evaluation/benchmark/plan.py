@@ -135,15 +135,15 @@ def plan(
     return cells, skipped
 
 
-def read_edges(problem: Problem, seed: int, *, path: str) -> pd.DataFrame:
-    """Another tool's edges; the seed plays no part."""
+def read_edges(problem: Problem, seed: int, *, path: str, signed: bool) -> pd.DataFrame:
+    """Another tool's edges, their signs those of the weights if `signed`; the seed plays no part."""
     from grn.network import GeneNetwork
 
     edges = GeneNetwork.read(path).ungrouped().edges
     known = (edges["source"].isin(problem.genes) & edges["target"].isin(problem.genes)).to_numpy()
     if not known.any():
         raise InputError(f"None of the {len(edges)} edges of {path} has both ends among the genes of the data.")
-    return edges
+    return edges.assign(sign=np.sign(edges["weight"]).astype(np.int8)) if signed else edges
 
 
 def _file_method(entry: dict[str, Any], methods: Sequence[Method], sets: Sequence[SetSpec]) -> Method:
@@ -168,7 +168,7 @@ def _file_method(entry: dict[str, Any], methods: Sequence[Method], sets: Sequenc
         raise FileNotFoundError(f"files: there is no file {entry['path']}.")
     return Method(
         entry["name"],
-        partial(read_edges, path=str(Path(entry["path"]).absolute())),
+        partial(read_edges, path=str(Path(entry["path"]).absolute()), signed=bool(entry.get("signed", False))),
         signed=bool(entry.get("signed", False)),
         seeded=False,
         measured=False,

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pandas as pd
 
 from grn._files import atomic_path, write_text
+from grn._tables import write_frame
 from grn.evaluation.benchmark.table import Results
 
 # Column of the page, metric, decimals.
@@ -44,7 +45,7 @@ def write_results(results: Results, folder: Path, origin: Mapping[str, Any]) -> 
         How they came about: suite, command, commit, versions, machine, date.
     """
     with atomic_path(folder / "results.csv") as path:
-        results.rows.to_csv(path, index=False)
+        write_frame(results.rows, path)
     content = {
         **origin,
         "families": _records(results.families),

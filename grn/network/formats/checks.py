@@ -36,6 +36,16 @@ def refuse_many(network: GeneNetwork, name: str, limit: int) -> None:
         )
 
 
+def refuse_names(network: GeneNetwork, name: str) -> None:
+    """Refuse names that hold what ends a field or a line, for a format that cannot quote them."""
+    broken_up = [gene for gene in network.genes if set(gene) & set("\t\n\r")]
+    if broken_up:
+        raise InputError(
+            f"{len(broken_up)} names hold a tab or a line end, such as {broken_up[0]!r}, and a {name} file cannot. "
+            "Rename them, or choose parquet, tsv or csv."
+        )
+
+
 def warn_of_signs(network: GeneNetwork, name: str) -> None:
     """Say it where a format will take the weights of an unsigned network for activation."""
     if not network.signed:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grn._errors import InputError
-from grn.network.formats.checks import broken, refuse_groups
+from grn._tables import open_text
+from grn.network.formats.checks import refuse_groups, refuse_names
 
 if TYPE_CHECKING:
     from grn.network.network import GeneNetwork
@@ -20,6 +21,7 @@ def write(network: GeneNetwork, path: Path) -> None:
     A trained network has an edge for nearly every pair: choose `top` or `per_target` before.
     """
     refuse_groups(network, "GMT")
+    refuse_names(network, "GMT")
     lines = []
     for source, edges in network.edges.groupby("source", sort=True):
         for ending, (sign, words) in SETS.items():
@@ -36,11 +38,10 @@ def read(path: Path) -> GeneNetwork:
     from grn.network.network import GeneNetwork
 
     rows = []
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (UnicodeDecodeError, OSError) as error:
-        raise broken(path, "GMT", error) from error
-    for number, line in enumerate(text.splitlines(), start=1):
+    with open_text(path, "the GMT file") as stream:
+        text = stream.read()
+    # Not splitlines: a name may hold a letter that ends a line elsewhere.
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if not line.strip():
             continue
         name, *fields = line.split("\t")

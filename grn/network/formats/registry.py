@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from grn._errors import InputError, did_you_mean
 from grn._files import atomic_path
+from grn._log import logger
 from grn._opening import require_file
 from grn.network.formats import (
     beeline,
@@ -40,6 +41,7 @@ class Format:
     read: Callable[[Path], GeneNetwork]
     grouped: bool = True  # whether it has a place for groups of cells
     drawn: bool = False  # whether it is for programs that draw, and stall on many edges
+    columns: frozenset[str] = frozenset()  # by which a table of another tool is known, whatever its name
 
     @property
     def file(self) -> str:
@@ -63,12 +65,33 @@ FORMATS: dict[str, Format] = {
         Format("sif", (".sif",), "Cytoscape: signs without weights", sif.write, sif.read, grouped=False),
         Format("gmt", (".gmt",), "gene sets: activated and repressed targets", gmt.write, gmt.read, grouped=False),
         Format("cytoscape", (".cyjs",), "Cytoscape.js and Cytoscape", cytoscape.write, cytoscape.read, drawn=True),
-        Format("scenic", _dialect("scenic", "tsv", "csv"), "pySCENIC", scenic.write, scenic.read, grouped=False),
+        Format(
+            "scenic",
+            _dialect("scenic", "tsv", "csv"),
+            "pySCENIC",
+            scenic.write,
+            scenic.read,
+            grouped=False,
+        ),
         Format("decoupler", _dialect("decoupler", "csv"), "decoupler", decoupler.write, decoupler.read, grouped=False),
         Format(
-            "celloracle", _dialect("celloracle", "csv"), "CellOracle", celloracle.write, celloracle.read, grouped=False
+            "celloracle",
+            _dialect("celloracle", "csv"),
+            "CellOracle",
+            celloracle.write,
+            celloracle.read,
+            grouped=False,
+            columns=frozenset(celloracle.COLUMNS),
         ),
-        Format("beeline", _dialect("beeline", "tsv"), "BEELINE", beeline.write, beeline.read, grouped=False),
+        Format(
+            "beeline",
+            _dialect("beeline", "tsv"),
+            "BEELINE",
+            beeline.write,
+            beeline.read,
+            grouped=False,
+            columns=frozenset(beeline.COLUMNS),
+        ),
         Format("genernib", (".genernib.h5ad",), "geneRNIB", genernib.write, genernib.read, grouped=False),
     )
 }
@@ -114,4 +137,18 @@ def read_network(path: str | Path, format: str | None = None) -> GeneNetwork:
                 f"The folder {path} holds no network.parquet: it is no run folder, or its run did not end."
             )
         path = inside
-    return find_format(path, format).read(path)
+    chosen = find_format(path, format)
+    if format is None and chosen.name in ("tsv", "csv"):
+        chosen = _by_columns(path) or chosen
+    return chosen.read(path)
+
+
+def _by_columns(path: Path) -> Format | None:
+    """The tool whose table it is, though its name does not say so."""
+    columns = text.columns_of(path)
+    if {"source", "target", "weight"} <= columns:
+        return None
+    found = next((form for form in FORMATS.values() if form.columns and form.columns <= columns), None)
+    if found:
+        logger.info("%s is read as a table of %s, by its columns.", path.name, found.purpose)
+    return found

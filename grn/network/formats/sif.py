@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grn._errors import InputError
-from grn.network.formats.checks import broken, refuse_groups
+from grn._tables import open_text
+from grn.network.formats.checks import refuse_groups, refuse_names
 
 if TYPE_CHECKING:
     from grn.network.network import GeneNetwork
@@ -17,6 +18,7 @@ WORDS = {1: "activates", -1: "represses", 0: "regulates"}
 def write(network: GeneNetwork, path: Path) -> None:
     """Write one line per edge, strongest first: source, `activates`, `represses` or (unsigned) `regulates`, target."""
     refuse_groups(network, "SIF")
+    refuse_names(network, "SIF")
     edges = network.edges
     words = edges["sign"].map(WORDS)
     lines = (edges["source"] + "\t" + words + "\t" + edges["target"]).tolist()
@@ -31,11 +33,10 @@ def read(path: Path) -> GeneNetwork:
 
     signs = {word: sign for sign, word in WORDS.items()}
     rows = []
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (UnicodeDecodeError, OSError) as error:
-        raise broken(path, "SIF", error) from error
-    for number, line in enumerate(text.splitlines(), start=1):
+    with open_text(path, "the SIF file") as stream:
+        text = stream.read()
+    # Not splitlines: a name may hold a letter that ends a line elsewhere.
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if not line.strip():
             continue
         fields = line.split("\t")

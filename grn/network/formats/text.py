@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from grn._errors import InputError
 from grn._log import logger
-from grn.network.formats.checks import broken
+from grn._tables import layout_of, names_of, read_named, require_names, warn_of_formulas
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # What other tools call our columns, in any letter case: arboreto and pySCENIC (TF, target, importance), BEELINE's
 # ranked edges (Gene1, Gene2, EdgeWeight).
+_WHAT = "the table of edges"
+_EXACT = "round_trip"  # of the same number of digits the same number
 ALIASES = {
     "source": ("source", "tf", "regulator", "gene1"),
     "target": ("target", "gene2"),
@@ -34,12 +36,12 @@ def write_csv(network: GeneNetwork, path: Path) -> None:
 
 
 def read_tsv(path: Path) -> GeneNetwork:
-    """Read edges with tabs between the columns."""
+    """Read edges with tabs between the columns, or what else is found there."""
     return _read(path, "\t")
 
 
 def read_csv(path: Path) -> GeneNetwork:
-    """Read edges with commas between the columns."""
+    """Read edges with commas between the columns, or what else is found there."""
     return _read(path, ",")
 
 
@@ -53,50 +55,67 @@ def write_table(table: pd.DataFrame, path: Path, separator: str) -> None:
     special = set(f'"\r\n{separator}')
     names = {name for column in table.select_dtypes(exclude="number") for name in table[column].unique()}
     odd = any(special & set(name) for name in names)
+    warn_of_formulas(names, path)
     options = csv.WriteOptions(include_header=False, delimiter=separator, quoting_style="needed" if odd else "none")
     with pa.output_stream(path) as stream:
         stream.write(f"{separator.join(table.columns)}\n".encode())
         csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), stream, options)
 
 
-def read_table(path: Path, tool: str, columns: list[str], separators: str = "\t,") -> pd.DataFrame:
-    """The named columns of another tool's table, the first two as text, by whichever separator gives them.
+def read_table(path: Path, tool: str, columns: list[str]) -> pd.DataFrame:
+    """The named columns of another tool's table, the first two as text, whatever separates them.
 
     Raises
     ------
     InputError
         If a column is missing, or the file is no table.
     """
-    for separator in separators:
-        found = _parse(path, separator, nrows=0)
-        if set(columns) <= set(found):
-            return _parse(path, separator, dtype=dict.fromkeys(columns[:2], str))[columns]
-    raise InputError(
-        f"{path} is no table of {tool}: expected the columns {', '.join(columns)} with tabs or commas between them. "
-        "Read a table of another kind with another format=..."
-    )
+    found = layout_of(path, _WHAT)
+    names = names_of(found)
+    if missing := [name for name in columns if name not in names]:
+        raise InputError(
+            f"{path} is no table of {tool}: it has no {', '.join(missing)} among its columns {', '.join(names)}. Read "
+            "a table of another kind with another format=..."
+        )
+    text = {names.index(name): str for name in columns[:2]}
+    return read_named(path, found, _WHAT, dtype=text, float_precision=_EXACT)[columns]
 
 
-def _parse(path: Path, separator: str, **options: Any) -> pd.DataFrame:
+def columns_of(path: Path) -> set[str]:
+    """The names of the columns; none where the file is no table, which its reader will say."""
+    try:
+        return set(names_of(layout_of(path, _WHAT)))
+    except InputError:
+        return set()
+
+
+def _read(path: Path, likely: str) -> GeneNetwork:
     import pandas as pd
 
-    try:
-        # A gene may be called "NA": only the weights are numbers, and from_edges checks those.
-        return pd.read_csv(path, sep=separator, keep_default_na=False, float_precision="round_trip", **options)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError, EOFError) as error:
-        raise broken(path, "a table of edges", error) from error
-
-
-def _read(path: Path, separator: str) -> GeneNetwork:
     from grn.network.network import GeneNetwork
 
-    columns = [str(name) for name in _parse(path, separator, nrows=0)]
+    found = layout_of(path, _WHAT, likely=likely)
+    known = [name for names in ALIASES.values() for name in names]
+    require_names(path, found, known, ("source", "target", "weight"))
+    columns = names_of(found)
     renamed = _our_names(columns)
-    names = [name for name in columns if renamed.get(name, name) in ("source", "target", "group")]
-    table = _parse(path, separator, dtype=dict.fromkeys(names, str))
+    ours = {old: renamed.get(old, old) for old in columns}
+    if missing := [name for name in ("source", "target", "weight") if name not in ours.values()]:
+        raise InputError(
+            f"{path} has no column {' and no '.join(missing)} among {', '.join(columns)}; a network has source, target "
+            f"and weight. Rename the columns in the first line of the file."
+        )
+    names = {place: str for place, name in enumerate(columns) if ours[name] in ("source", "target", "group")}
+    table = read_named(path, found, _WHAT, dtype=names, float_precision=_EXACT)
     if renamed:
         logger.info("%s: %s", path.name, ", ".join(f"{old} is taken as {new}" for old, new in renamed.items()))
-    return GeneNetwork.from_edges(table.rename(columns=renamed))
+    table = table.rename(columns=renamed)
+    if "importance" in (old.casefold() for old, new in renamed.items() if new == "weight") and "sign" not in table:
+        weights = pd.to_numeric(table["weight"], errors="coerce")
+        if not (weights < 0).any():
+            logger.info("%s: an importance has no sign, so the network is unsigned.", path.name)
+            table["sign"] = 0
+    return GeneNetwork.from_edges(table)
 
 
 def _our_names(columns: list[str]) -> dict[str, str]:
