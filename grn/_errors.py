@@ -4,11 +4,37 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
     """The input cannot be used as it is; the message says why and what to do."""
+
+
+_commanded = False
+
+
+@contextmanager
+def on_the_command_line() -> Iterator[None]:
+    """Within the block, messages give advice as a command takes it; elsewhere as Python does."""
+    global _commanded
+    before, _commanded = _commanded, True
+    try:
+        yield
+    finally:
+        _commanded = before
+
+
+def setting(command: str, python: str) -> str:
+    """How the user writes a setting: the first in a command, the second in Python.
+
+    Examples
+    --------
+    >>> setting("data.backed=true", "backed=True")
+    'backed=True'
+    """
+    return command if _commanded else python
 
 
 def printable(text: str) -> str:

@@ -20,7 +20,8 @@ def free_memory() -> int | None:
         return None
     table = Path("/proc/meminfo")
     lines = table.read_text(encoding="ascii").splitlines() if table.is_file() else []
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    amounts = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
+    found = [amounts["MemAvailable"] + amounts.get("SwapFree", 0)] if "MemAvailable" in amounts else []
     for limit, used in _LIMITS:
         try:
             found.append(int(Path(limit).read_text()) - int(Path(used).read_text()))

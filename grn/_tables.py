@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from grn._errors import InputError, printable
 from grn._log import logger
@@ -87,12 +87,8 @@ def open_text(path: Path, what: str, *, pipe: bool = False) -> Iterator[TextIO]:
     require_file(path, what, pipe=pipe, empty=True)
     noun = what.removeprefix("the ")
     try:
-        with path.open("rb") as raw:
-            start = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
-            content: IO[bytes] = raw
-            if start[:2] == b"\x1f\x8b" or path.name.lower().endswith(".gz"):
-                content = io.BufferedReader(_Bounded(gzip.GzipFile(fileobj=raw), path))
-                start = content.peek(4)[:4]
+        with opened(path) as content:
+            start = content.peek(4)[:4]
             if magic := _magic(start):
                 raise InputError(f"{path} is no {noun}, because it is no text: it is {magic}.")
             encoding = next((name for mark, name in _BYTE_ORDER.items() if start.startswith(mark)), "utf-8")
@@ -107,6 +103,19 @@ def open_text(path: Path, what: str, *, pipe: bool = False) -> Iterator[TextIO]:
         raise unreadable(path, error, what) from error
     except ValueError as error:  # what pandas raises of a table derives from it
         raise InputError(f"{path} is no {noun}, or is cut off: {str(error).strip().rstrip('.')}.") from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[io.BufferedReader]:
+    """The bytes of a file, unpacked where it is packed with gzip, whatever its name says.
+
+    While they are read, more than the free memory raises `InputError`.
+    """
+    with path.open("rb") as raw:
+        if path.name.lower().endswith(".gz") or raw.peek(2)[:2] == b"\x1f\x8b":
+            yield io.BufferedReader(_Bounded(gzip.GzipFile(fileobj=raw), path))
+        else:
+            yield raw
 
 
 class _Bounded(io.RawIOBase):

@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from grn._errors import InputError
+from grn._errors import InputError, on_the_command_line
 from grn._lock import hold, holds, let_go
 from grn.commands._stopping import Stopped, advise, how_to_go_on, stop_if_asked, stoppable
 from grn.config import prepare_override, validate
@@ -55,7 +55,7 @@ def launch(app: Callable[[], None], command: str) -> None:
         os.environ[_FULL_ERROR] = "1"
     unraisable, sys.unraisablehook = sys.unraisablehook, _no_echo
     try:
-        with stoppable():
+        with stoppable(), on_the_command_line():
             app()
     except Exception as error:
         _fail(error, command, code=2)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from grn._errors import InputError, did_you_mean
+from grn._errors import InputError, did_you_mean, setting
 from grn._log import logger
 from grn._opening import packed_with, reading, require_file, unreadable
+from grn.data.formats.declared import require_room, require_stored
 from grn.data.formats.parts import is_unknown, read_parts
 
 if TYPE_CHECKING:
@@ -83,13 +84,19 @@ def read_h5ad(path: Path, *, backed: bool = False, modality: str | None = None, 
     names = top_level(path)
     if "mod" in names:
         if backed:
-            raise InputError(f"backed=True works for .h5ad files only, and {path.name} holds a MuData.")
+            raise InputError(
+                f"{setting('data.backed=true', 'backed=True')} works for .h5ad files only, and {path.name} holds a "
+                "MuData."
+            )
         return read_h5mu(path, modality, layer)
     if not {"obs", "var"} <= names:
         found = f"it holds {', '.join(sorted(names)[:6]) or 'nothing'}, no obs and var"
-        ten = " It looks like a 10x file: give format='10x-h5'." if "matrix" in names else ""
+        given = setting("data.format=10x-h5", "format='10x-h5'")
+        ten = f" It looks like a 10x file: give {given}." if "matrix" in names else ""
         raise InputError(f"{path} is an HDF5 file but no AnnData: {found}.{ten}")
     refuse_modality(path, modality)
+    with open_hdf5(path) as file:
+        _require_room(path, file, on_disk=("X", "raw/X") if backed else ())
     try:
         with reading(path):
             return anndata.read_h5ad(path, backed="r" if backed else None)
@@ -187,7 +194,22 @@ def _first(names: list[str]) -> str:
     return "rna" if "rna" in names else names[0] if names else "..."
 
 
+def _require_room(path: Path, group: Any, on_disk: tuple[str, ...] = ()) -> None:
+    backed = setting("data.backed=true", "backed=True")
+    remedy = "Use a machine with more memory, or a part of the cells."
+    if path.suffix == ".h5ad" and not on_disk:
+        remedy = f"Leave the matrix on disk until it is checked with {backed}, or use a machine with more memory."
+    with reading(path):
+        require_room(group, str(path), remedy, on_disk=on_disk)
+        for place in on_disk:
+            matrix = group.get(place)
+            for dataset in matrix.values() if hasattr(matrix, "values") else [matrix]:
+                if hasattr(dataset, "shape"):
+                    require_stored(dataset, f"{path}: {place}")
+
+
 def _understood(path: Path, group: Any, layer: str | None) -> AnnData:
+    _require_room(path, group)
     try:
         with reading(path), warnings.catch_warnings():
             # anndata speaks of its own future, which is no concern of who reads a file.

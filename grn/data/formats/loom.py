@@ -17,7 +17,9 @@ from scipy import sparse
 
 from grn._errors import InputError
 from grn._log import logger
+from grn._memory import require_memory
 from grn._opening import reading
+from grn.data.formats.declared import require_room, require_stored
 from grn.data.formats.hdf5 import open_hdf5
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 CELLS = ("CellID", "obs_names", "cell_names", "Barcode", "barcode", "cell_id")
 GENES = ("Gene", "var_names", "gene_names", "gene_name", "GeneName", "Accession")
 _VALUES_AT_ONCE = 16_000_000
+_MORE = "Use a machine with more memory, or a part of the cells."
 
 
 def read_loom(path: Path) -> AnnData:
@@ -39,6 +42,8 @@ def read_loom(path: Path) -> AnnData:
         if getattr(file["matrix"], "ndim", 0) != 2:
             raise InputError(f"{path}: its matrix has no two dimensions (genes x cells), so it is no loom.")
         genes, cells = file["matrix"].shape
+        for name in ("row_attrs", "col_attrs"):
+            require_room(file[name], f"{path}: {name}", _MORE)
         var = _annotation(file["row_attrs"], genes, GENES, f"{path}: row_attrs")
         obs = _annotation(file["col_attrs"], cells, CELLS, f"{path}: col_attrs")
         layers = file.get("layers", {})
@@ -54,6 +59,9 @@ def _cells_by_genes(dataset: Any) -> sparse.csr_matrix:
     genes, cells = dataset.shape
     if dataset.dtype.kind not in "biuf":
         raise InputError(f"{dataset.file.filename}: {dataset.name} holds values of type {dataset.dtype}, not numbers.")
+    where = f"{dataset.file.filename}: {dataset.name}"
+    require_stored(dataset, where)
+    require_memory(8 * genes, f"{where}, with {genes:,} genes, for one cell", _MORE)
     step = max(1, _VALUES_AT_ONCE // max(genes, 1))
     blocks = [
         sparse.csr_matrix(dataset[:, start : start + step].T.astype(np.float32, copy=False))

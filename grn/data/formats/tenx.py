@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from scipy import sparse
-from scipy.io import mmread
+from scipy.io import mminfo, mmread
 
 from grn._errors import InputError
 from grn._log import logger
-from grn._opening import READING_ERRORS, require_file, unreadable
-from grn.data.formats.hdf5 import top_level
+from grn._opening import READING_ERRORS, reading, require_file, unreadable
+from grn._tables import open_text, opened
+from grn.data.formats.declared import require_entries, require_room
+from grn.data.formats.hdf5 import open_hdf5, top_level
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,6 +28,8 @@ def read_h5(path: Path) -> AnnData:
     import scanpy as sc
 
     names = top_level(path)
+    with open_hdf5(path) as file, reading(path, "the 10x file"):
+        require_room(file, str(path), "Use a machine with more memory, or a part of the cells.")
     try:
         return sc.read_10x_h5(path)
     except OSError as error:
@@ -45,18 +50,7 @@ def read_mtx(path: Path) -> AnnData:
     prefix = matrix_path.name.removesuffix(ending).removesuffix("matrix")
     features = _table(_beside(matrix_path, prefix, ("features", "genes")))
     barcodes = _table(_beside(matrix_path, prefix, ("barcodes",)))
-    try:
-        matrix = sparse.csr_matrix(mmread(matrix_path).T)
-    except READING_ERRORS as error:
-        raise unreadable(matrix_path, error, "the Matrix Market file") from error
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{matrix_path} is no Matrix Market file, or is cut off: {error}.") from error
-    if matrix.shape != (len(barcodes), len(features)):
-        raise InputError(
-            f"{matrix_path.name} has {matrix.shape[1]:,} features and {matrix.shape[0]:,} cells, but the "
-            f"files beside it name {len(features):,} features and {len(barcodes):,} barcodes: they do not "
-            "belong together."
-        )
+    matrix = _matrix(matrix_path, len(features), len(barcodes))
     names = pd.Index(features.iloc[:, min(1, features.shape[1] - 1)].to_numpy())
     var = pd.DataFrame({"gene_ids": features.iloc[:, 0].to_numpy()}, index=names)
     obs = pd.DataFrame(index=pd.Index(barcodes.iloc[:, 0].to_numpy()))
@@ -67,6 +61,33 @@ def read_mtx(path: Path) -> AnnData:
             logger.info("%d features that are no genes are left out.", int((~genes).sum()))
             adata = adata[:, genes].copy()
     return adata
+
+
+def _matrix(path: Path, features: int, barcodes: int) -> sparse.csr_matrix:
+    try:
+        rows, columns, entries, *_ = mminfo(_header(path))
+        if (rows, columns) != (features, barcodes):
+            raise InputError(
+                f"{path.name} has {rows:,} features and {columns:,} cells, but the files beside it name {features:,} "
+                f"features and {barcodes:,} barcodes: they do not belong together."
+            )
+        require_entries(path, rows, columns, entries)
+        return sparse.csr_matrix(mmread(path).T)
+    except InputError:
+        raise
+    except READING_ERRORS as error:
+        raise unreadable(path, error, "the Matrix Market file") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{path} is no Matrix Market file, or is cut off: {error}.") from error
+
+
+def _header(path: Path) -> BytesIO:
+    """The banner and the line of sizes, without what stands between them."""
+    with opened(path) as stream:
+        banner, line = stream.readline(), stream.readline()
+        while line.startswith(b"%") or (line and not line.strip()):
+            line = stream.readline()
+    return BytesIO(banner + line)
 
 
 def _matrix_in(folder: Path) -> Path:
@@ -93,10 +114,6 @@ def _beside(matrix: Path, prefix: str, stems: tuple[str, ...]) -> Path:
 
 
 def _table(path: Path) -> pd.DataFrame:
-    try:
+    with open_text(path, "the table of names") as stream:
         # Gene names such as "NA" are names, not gaps.
-        return pd.read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False)
-    except READING_ERRORS as error:
-        raise unreadable(path, error, "the table of names") from error
-    except ValueError as error:  # what pandas raises derives from it
-        raise InputError(f"{path} is no table of names: {error}.") from error
+        return pd.read_csv(stream, sep="\t", header=None, dtype=str, keep_default_na=False)
