@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from grn._errors import InputError, printable
 from grn._log import logger
-from grn._memory import free_memory, size
+from grn._memory import free_memory, require_memory, size
 from grn._opening import READING_ERRORS, require_file, unreadable
 
 if TYPE_CHECKING:
@@ -396,6 +396,26 @@ def require_names(path: Path, found: Layout, known: Iterable[str], wanted: Seque
 def named_decimal_comma(values: Iterable[Any]) -> bool:
     """Whether a text is a number with a decimal comma."""
     return any(isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()) for value in values)
+
+
+def require_parquet(path: Path) -> None:
+    """Refuse a Parquet file whose rows do not fit into the free memory: of equal values millions take a few bytes.
+
+    Raises
+    ------
+    InputError
+        If they do not fit.
+    OSError, pyarrow.lib.ArrowException
+        If it is no Parquet file.
+    """
+    import pyarrow.parquet as pq
+
+    about = pq.read_metadata(path)
+    require_memory(
+        8 * about.num_rows * about.num_columns,
+        f"{path}, by its header {about.num_rows:,} rows x {about.num_columns:,} columns,",
+        "If the header is right, use a machine with more memory, or a part of the table.",
+    )
 
 
 def write_frame(table: pd.DataFrame, path: Path, separator: str = ",", *, index: str | None = None) -> None:

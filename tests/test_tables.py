@@ -17,6 +17,7 @@ from grn._tables import layout_of, read_text_table, warn_of_formulas, write_fram
 from grn.data import read_expression
 from grn.evaluation.reference import read_reference
 from grn.network import GeneNetwork
+from grn.prior import read_prior
 
 ROWS = [["Gata1", "Klf1", "1"], ["NA", "Spi1", "-1"], ["MARCH1", "None", "0"]]
 EXPECTED = pd.DataFrame(ROWS, columns=["source", "target", "sign"])
@@ -217,3 +218,13 @@ def test_any_names_come_back(tmp_path_factory: pytest.TempPathFactory, rows: lis
     found = read_text_table(path, "the table", ["source"], ["source", "target"])
     assert found.to_numpy().tolist() == rows
     assert layout_of(path, "the table", likely="\t").separator == "\t"
+
+
+def test_parquet_of_more_rows_than_fit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pd.DataFrame({"source": ["A"] * 100_000, "target": ["B"] * 100_000, "weight": 1.0})
+    table.to_parquet(tmp_path / "n.parquet", index=False)
+    assert (tmp_path / "n.parquet").stat().st_size < 10_000
+    monkeypatch.setattr("grn._memory.free_memory", lambda: 1_000_000)
+    for read in (GeneNetwork.read, read_prior):
+        with pytest.raises(InputError, match=r"by its header 100,000 rows x 3 columns, needs 2\.3 MiB of memory"):
+            read(tmp_path / "n.parquet")

@@ -10,6 +10,8 @@ from omegaconf import DictConfig
 
 from grn._errors import InputError
 from grn._files import write_text
+from grn._opening import require_file
+from grn._tables import open_text
 from grn.commands._launch import launch, task
 from grn.config import conf_dir
 
@@ -33,13 +35,13 @@ def evaluate(cfg: DictConfig) -> None:
 
 def read_genes(path: Path) -> list[str]:
     """Names of all genes of the data: those of an .h5ad, or the lines of a text file."""
-    if not path.is_file():
-        raise InputError(f"genes={path}: there is no such file.")
+    require_file(path, "the list of genes")
     if path.suffix == ".h5ad":
-        import anndata
+        from grn.data.readers import read_expression
 
-        return [str(name) for name in anndata.read_h5ad(path, backed="r").var_names]
-    return path.read_text(encoding="utf-8").split()
+        return [str(name) for name in read_expression(path, backed=True, layer="X").var_names]
+    with open_text(path, "the list of genes") as stream:
+        return stream.read().split()
 
 
 def write_scores(scores: dict[str, float | int], path: Path) -> None:

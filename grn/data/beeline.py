@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import numpy as np
 
 from grn._errors import InputError, did_you_mean
 from grn._log import logger
+from grn._tables import layout_of, names_of, read_fields, read_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,15 +73,15 @@ def beeline(
             f"{folder} holds no {expression}; it holds {', '.join(present[:8]) or 'nothing'}."
             f" Name the file with expression=...{did_you_mean(expression, present)}"
         )
-    table = _numbers(_read_table(folder / expression, index=True), folder / expression)
+    table = _numbers(folder / expression)
     edges = None
     if _wanted(folder, reference, present, "no reference network"):
         edges = _edges(folder / str(reference))
         _check_orientation(table, edges, folder / expression)
     adata = AnnData(
         X=np.ascontiguousarray(table.to_numpy(dtype=np.float32).T),
-        obs={"index": table.columns.astype(str)},
-        var={"index": table.index.astype(str)},
+        obs={"index": table.columns},
+        var={"index": table.index},
     )
     adata.obs = adata.obs.set_index("index").rename_axis(None)
     adata.var = adata.var.set_index("index").rename_axis(None)
@@ -109,21 +109,18 @@ def _wanted(folder: Path, name: str | None, present: list[str], consequence: str
     return True
 
 
-def _read_table(path: Path, *, index: bool) -> pd.DataFrame:
+def _numbers(path: Path) -> pd.DataFrame:
+    """A table of numbers under the names of its first column and its header."""
     import pandas as pd
 
-    try:
-        return pd.read_csv(path, index_col=0 if index else None, dtype=None if index else str)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a table with commas: {error}.") from error
-
-
-def _numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    # The header is read again, because pandas silently renames what it repeats.
-    with path.open(newline="", encoding="utf-8") as stream:
-        header = next(csv.reader(stream))[1:]
-    for place, names in (("header", header), ("first column", table.index.astype(str).tolist())):
-        repeated = [name for name, times in Counter(names).items() if times > 1]
+    found = layout_of(path, "the table", likely=",")
+    # A gene may be called "NA"; an empty number is a gap.
+    parts = list(read_fields(path, found, "the table", converters={0: str}))
+    names = names_of(found)[1:]
+    table = parts[0] if parts else pd.DataFrame(columns=range(found.width), dtype=float)
+    table = table.set_index(0).set_axis(names, axis=1)
+    for place, here in (("header", names), ("first column", table.index.tolist())):
+        repeated = [name for name, times in Counter(here).items() if times > 1]
         if repeated:
             raise InputError(f"{path}: the {place} names {repeated[0]!r} more than once; names must be unique.")
     wrong = [str(name) for name, kind in table.dtypes.items() if kind.kind not in "iuf"]
@@ -140,7 +137,8 @@ def _numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 def _edges(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    table = _read_table(path, index=False)
+    found = layout_of(path, "the table of edges", likely=",")
+    table = read_named(path, found, "the table of edges", dtype=str)
     missing = [name for name in ("Gene1", "Gene2") if name not in table.columns]
     if missing:
         raise InputError(
@@ -148,8 +146,8 @@ def _edges(path: Path) -> pd.DataFrame:
             "Gene1 (regulator), Gene2 (target) and, where known, Type (+ or -)."
         )
     for name in ("Gene1", "Gene2"):
-        if table[name].isna().any():
-            raise InputError(f"{path}, line {int(np.argmax(table[name].isna())) + 2}: {name} is empty.")
+        if (empty := table[name].str.strip() == "").any():
+            raise InputError(f"{path}, line {int(np.argmax(empty)) + 2}: {name} is empty.")
     sign = pd.Series(0, index=table.index)
     if "Type" in table.columns:
         kinds = table["Type"].str.strip()
@@ -186,8 +184,7 @@ def _check_orientation(table: pd.DataFrame, edges: pd.DataFrame, path: Path) -> 
 
 
 def _add_pseudotime(adata: AnnData, path: Path) -> None:
-    table = _numbers(_read_table(path, index=True), path)
-    table.index = table.index.astype(str)
+    table = _numbers(path)
     strange = table.index.difference(adata.obs_names)
     if len(strange):
         raise InputError(

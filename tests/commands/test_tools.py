@@ -53,7 +53,7 @@ def test_evaluate_takes_the_genes_of_the_data(suffix: str, grn_command: Callable
     assert json.loads((tmp_path / "scores.json").read_text())["candidates"] == 4
     absent = grn_command("evaluate", *given, "genes=no.txt")
     assert absent.code != 0
-    assert "genes=no.txt: there is no such file" in absent.err
+    assert "There is no file no.txt in " in absent.err
 
 
 @pytest.mark.usefixtures("files")

@@ -87,8 +87,8 @@ def test_a_folder_without_expression_says_what_it_holds(folder):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("ExpressionData.csv", "", "cannot be read as a table with commas"),
-        ("ExpressionData.csv", ",c1,c2\nA,1,2\nB,1,2,3,4\n", "cannot be read as a table with commas"),
+        ("ExpressionData.csv", "", "is no table"),
+        ("ExpressionData.csv", ",c1,c2\nA,1,2\nB,1,2,3,4\n", "is no table"),
         ("ExpressionData.csv", ",c1,c2\nA,1,high\n", "column 'c2' holds text; expected numbers"),
         ("ExpressionData.csv", ",c1\n", "expected some|holds text"),
         ("ExpressionData.csv", ",c1,c2,c1\nA,1,2,3\n", "the header names 'c1' more than once"),

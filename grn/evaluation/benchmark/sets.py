@@ -17,6 +17,7 @@ from grn._errors import InputError, did_you_mean
 from grn._files import sha256
 from grn.data.layers import pick
 from grn.data.matrix import TARGET_SUM, describe, normalise, to_memory
+from grn.data.readers import read_expression
 from grn.evaluation.reference import clean_reference, read_reference
 
 if TYPE_CHECKING:
@@ -173,10 +174,8 @@ def log_normalised(adata: AnnData) -> np.ndarray:
 
 
 def _read_folder(spec: SetSpec, root: Path, replicate: int | None) -> tuple[AnnData, pd.Index, dict[str, pd.DataFrame]]:
-    import anndata
-
     folder = root / spec.name
-    adata = anndata.read_h5ad(folder / (EXPRESSION if replicate is None else REPLICATES))
+    adata = read_expression(folder / (EXPRESSION if replicate is None else REPLICATES))
     if replicate is not None:
         mine = (adata.obs["replicate"].astype(str) == str(replicate)).to_numpy()
         if not mine.any():

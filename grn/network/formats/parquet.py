@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grn._errors import InputError
+from grn._tables import require_parquet
 from grn.network.formats import integrity
 from grn.network.formats.checks import broken
 from grn.network.metadata import CONVENTION, dump_params, version
@@ -44,6 +45,7 @@ def read(path: Path) -> GeneNetwork:
     from grn.network.network import GeneNetwork
 
     try:
+        require_parquet(path)
         table = pq.read_table(path, page_checksum_verification=True)
         metadata = pq.read_metadata(path).metadata
     except (pa.lib.ArrowException, OSError) as error:
