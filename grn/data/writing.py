@@ -43,7 +43,7 @@ def announce(adata: AnnData) -> list[str]:
     Raises
     ------
     InputError
-        If two names would become one.
+        If two names would become one, or the name of a cell or gene holds a null character.
     """
     changes = _mended(adata)[1]
     _log(changes)
@@ -128,6 +128,10 @@ def _table(table: pd.DataFrame, place: str, changes: list[str]) -> pd.DataFrame:
             )
         columns[new] = _column(table.iloc[:, position], new, f"{place}[{name!r}]", changes)
     index = pd.Index(table.index.astype(str).to_numpy(dtype=object), name=table.index.name)
+    if nulls := [name for name in index if "\0" in name]:
+        raise InputError(
+            f"{len(nulls)} names of {place} hold a null character, such as {nulls[0]!r}, and .h5ad cannot. Rename them."
+        )
     if index.name is not None and (str(index.name) in columns or not isinstance(index.name, str)):
         index.name = None
     return pd.DataFrame({name: column.array for name, column in columns.items()}, index)
@@ -137,6 +141,7 @@ def _column_name(name: Any, place: str, changes: list[str]) -> str:
     new = "index_" if name == _RESERVED else str(name)
     if "/" in new and not _accepted(pd.DataFrame({new: [0]}, index=["0"])):
         new = new.replace("/", "_")
+    new = new.replace("\0", "_")
     if new != name:
         changes.append(f"the column {name!r} of {place} is called {new!r}")
     return new
@@ -147,6 +152,10 @@ def _column(column: pd.Series, name: str, place: str, changes: list[str]) -> pd.
     if plain or _accepted(pd.DataFrame({name: column.array}, index=column.index.astype(str).astype(object))):
         return column
     missing = column.isna()
+    if any(isinstance(value, str) and "\0" in value for value in column):
+        changes.append(f"{place} is written without its null characters")
+        values = [value.replace("\0", "") if isinstance(value, str) else value for value in column]
+        column = pd.Series(pd.array(values, dtype=object), index=column.index)
     if isinstance(column.dtype, pd.StringDtype):
         # The same text; missing values need categories.
         text = column.astype(object).where(~missing, None)
@@ -171,7 +180,7 @@ def _column(column: pd.Series, name: str, place: str, changes: list[str]) -> pd.
 def _mapping(values: Mapping[Any, Any], place: str, changes: list[str]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in values.items():
-        new = str(key).replace("/", "_")
+        new = str(key).replace("/", "_").replace("\0", "_")
         if new in out:
             raise InputError(
                 f"{place} has two keys that would both be called {new!r} in .h5ad. Rename or drop one of them."

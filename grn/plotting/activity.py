@@ -10,7 +10,7 @@ import pandas as pd
 
 from grn._errors import InputError, did_you_mean
 from grn.plotting.inputs import check_names
-from grn.plotting.style import INK, growing, new_axes
+from grn.plotting.style import INK, growing, new_axes, one_line
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -107,7 +107,7 @@ def activity(
                 "numbers; only cells without any expression may have none."
             )
         _draw(panel, places, values, label)
-        panel.set_title(name, loc="left", fontsize=11, parse_math=False)
+        panel.set_title(one_line(name), loc="left", fontsize=11, parse_math=False)
     return panels[0]
 
 
@@ -169,8 +169,8 @@ def _draw(ax: Axes, places: np.ndarray, values: np.ndarray, label: str) -> None:
     )
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_xlabel(f"{label} 1", fontsize=8.5, loc="left", parse_math=False)
-    ax.set_ylabel(f"{label} 2", fontsize=8.5, loc="bottom", parse_math=False)
+    ax.set_xlabel(f"{one_line(label)} 1", fontsize=8.5, loc="left", parse_math=False)
+    ax.set_ylabel(f"{one_line(label)} 2", fontsize=8.5, loc="bottom", parse_math=False)
     ax.spines[["top", "right"]].set_visible(False)
     figure = ax.get_figure(root=True)
     if figure is not None:

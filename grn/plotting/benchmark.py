@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from grn._errors import InputError
-from grn.plotting.style import BLUE, GRID, INK, VERMILION
+from grn.plotting.style import BLUE, GRID, INK, VERMILION, one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,8 +79,9 @@ def benchmark(families: pd.DataFrame, titles: Mapping[str, str] | None = None, *
                 linestyle="",
                 zorder=3,
             )
-        ax.set_title(f"{(titles or {}).get(name, name)} ({most} pair{'s' if most > 1 else ''})", fontsize=9.5)
-        ax.set_yticks(range(len(order)), list(order.index))
+        title = f"{one_line(str((titles or {}).get(name, name)))} ({most} pair{'s' if most > 1 else ''})"
+        ax.set_title(title, fontsize=9.5, parse_math=False)
+        ax.set_yticks(range(len(order)), [one_line(str(method)) for method in order.index], parse_math=False)
         ax.set_xscale("log")
         low, high = ax.get_xlim()
         low, high = min(low, 0.9), max(high, 1.3)

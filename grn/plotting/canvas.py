@@ -14,7 +14,7 @@ import pandas as pd
 
 from grn.plotting.edges import BENDS, arrow_head, bar_head, course
 from grn.plotting.layout import push_apart, unit_layout
-from grn.plotting.style import ACTIVATION, INK, REPRESSION, UNSIGNED, points_per_pixel
+from grn.plotting.style import ACTIVATION, INK, REPRESSION, UNSIGNED, one_line, points_per_pixel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -178,7 +178,9 @@ def _text_sizes(ax: Axes, names: list[str], sources: set[str]) -> np.ndarray:
     points = points_per_pixel(ax)
     sizes = []
     for name in names:
-        text = ax.text(0, 0, name, fontsize=10, fontweight="bold" if name in sources else "normal", parse_math=False)
+        text = ax.text(
+            0, 0, one_line(name), fontsize=10, fontweight="bold" if name in sources else "normal", parse_math=False
+        )
         box = text.get_window_extent()
         sizes.append((box.width * points, box.height * points))
         text.remove()
@@ -189,7 +191,7 @@ def _draw_label(ax: Axes, name: str, x: float, y: float, regulator: bool, font: 
     ax.text(
         x,
         y,
-        name,
+        one_line(name),
         fontsize=font,
         fontweight="bold" if regulator else "normal",
         color="white" if regulator else "black",

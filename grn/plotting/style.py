@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from grn._errors import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
@@ -88,6 +90,7 @@ def fit_title(ax: Axes, words: str, rest: str | None = None, *, pad: float | Non
         title = ax.set_title(text, loc="left", fontsize=size, pad=pad, parse_math=False)
         return title.get_window_extent().width / room
 
+    words, rest = one_line(words), None if rest is None else one_line(rest)
     above, last = ("", words) if rest is None else (f"{words}\n", rest)
     whole = words if rest is None else f"{words}: {rest}"
     for text, size in [(whole, 12), (whole, 11), (whole, 10), (whole, 9), (above + last, 9), (above + last, 8)]:
@@ -98,8 +101,14 @@ def fit_title(ax: Axes, words: str, rest: str | None = None, *, pad: float | Non
         share *= 0.97 / over
 
 
+def one_line(name: str) -> str:
+    """A name as one line of text; what steers a terminal or turns the reading order is written out."""
+    return printable(name).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def elide(name: str, most: int = 28) -> str:
     """A name as a label: of one longer than `most` letters the end and two thirds of the beginning."""
+    name = one_line(name)
     tail = (most - 1) // 3
     return name if len(name) <= most else f"{name[: most - 1 - tail]}…{name[-tail:]}"
 

@@ -29,6 +29,7 @@ COLUMNS: dict[str, tuple[Any, str | None]] = {
     "equal as text": (pd.Categorical([1, "1"] * 20), "(category) is written as text"),
     "nullable numbers": (pd.array([1.5, None] * 20, dtype="Float64"), "(Float64) is written as float64"),
     "sparse": (pd.arrays.SparseArray(np.arange(N)), "is written as float64"),
+    "null characters": (np.array(["a\0b", "c"] * 20, dtype=object), "is written without its null characters"),
     "_index": (np.arange(N), "the column '_index' of obs is called 'index_'"),
 }
 
@@ -53,6 +54,9 @@ def test_every_column_can_be_written(
     given = before[name]
     assert column.isna().tolist() == given.isna().tolist()
     kept = given.notna().to_numpy()
+    if name == "null characters":
+        assert column.tolist() == ["ab", "c"] * 20
+        return
     if said is None or "text" in said:
         assert column[kept].astype(str).tolist() == given[kept].astype(str).tolist()
     else:
@@ -111,6 +115,12 @@ def test_names_that_would_become_one_are_refused_before_the_work(counts: anndata
     del counts.obs["1"], counts.obs[1]
     counts.uns |= {"a/b": 1, "a_b": 2}
     with pytest.raises(InputError, match=r"uns has two keys that would both be called 'a_b'"):
+        announce(counts)
+
+
+def test_a_null_character_in_a_name_is_refused_before_the_work(counts: anndata.AnnData, tmp_path: Path) -> None:
+    counts.obs_names = ["a\0b", *counts.obs_names[1:]]
+    with pytest.raises(InputError, match=r"1 names of obs hold a null character, such as 'a\\x00b'"):
         announce(counts)
 
 

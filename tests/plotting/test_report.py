@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from grn import pl
-from grn._errors import InputError
+from grn._errors import InputError, printable
 from grn.network import GeneNetwork, add_to_anndata
 from grn.plotting import report, write_report
 from grn.plotting.report import facts, tables
@@ -170,13 +170,28 @@ def test_ids_are_unique_and_links_lead_to_them() -> None:
     assert shown.of("html") == [{"lang": "en"}]
 
 
-HARMFUL = ["<script>alert(1)</script>", "A&B", "</script><!--", 'it\'s "x"', "{{ 7 * 7 }}", "$x^2$"]
+HARMFUL = [
+    *("<script>alert(1)</script>", "A&B", "</script><!--", 'it\'s "x"', "{{ 7 * 7 }}", "$x^2$"),
+    *('" onerror="alert(1)', "' autofocus onfocus='alert(1)", "javascript:alert(1)", "</style><svg onload=alert(1)>"),
+    *("=cmd|' /C calc'!A0", "__proto__", r"$\frac{$", "{0}", "%s", "a\tb"),
+]
+STEERING = ["\x1b[2J", "\u202ereversed", "\x00", "\u2028", "\u200b"]
+
+
+def benign() -> str:
+    """The same page with harmless names."""
+    names = [f"G{number}" for number in range(len(HARMFUL + STEERING))]
+    edges = pd.DataFrame({"source": names[0], "target": names[1:], "weight": np.linspace(0.5, 0.1, len(names) - 1)})
+    record = {**RECORD, "command": "grn train", "config": {"tf": "human"}, "note": {"a": "b"}}
+    network = GeneNetwork.from_edges(edges.assign(group="one"), params={"method": "mine"})
+    return page(network, record, None, "title")
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_names_are_escaped() -> None:
-    edges = pd.DataFrame({"source": HARMFUL[0], "target": HARMFUL[1:], "weight": [0.5, 0.4, 0.3, 0.2, 0.1]})
-    edges["group"] = "</option><img src=x>"
+    names = HARMFUL + STEERING
+    edges = pd.DataFrame({"source": names[0], "target": names[1:], "weight": np.linspace(0.5, 0.1, len(names) - 1)})
+    edges["group"] = "</option><img src=x>\u202e"
     record = {**RECORD, "command": HARMFUL[2], "config": {"tf": HARMFUL[0]}, "note": {HARMFUL[2]: HARMFUL[0]}}
     text = page(GeneNetwork.from_edges(edges, params={"method": HARMFUL[0]}), record, None, HARMFUL[2])
     assert "<script>alert" not in text
@@ -186,7 +201,12 @@ def test_names_are_escaped() -> None:
     for name in HARMFUL:
         assert " ".join(name.split()) in shown.text
     data = embedded(text, "edge-table")
-    assert set(data["names"]) == set(HARMFUL)
+    assert set(data["names"]) == {*HARMFUL, *map(printable, STEERING)}
+    assert text.isascii() or not {letter for name in STEERING for letter in name if not letter.isprintable()} & set(
+        text
+    )
+    assert all(not name.startswith("on") for _, attributes in shown.elements for name in attributes)
+    assert {name for name, _ in shown.elements} == {name for name, _ in Page(benign()).elements}
 
 
 def embedded(text: str, table: str) -> dict[str, Any]:

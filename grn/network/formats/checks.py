@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from grn._errors import InputError
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grn.network.network import GeneNetwork
+
+
+# What ends a field or a line of a format that cannot quote, and the mark that text files begin with.
+LETTERS = r"[\t\n\r\ufeff]"
 
 
 def refuse_groups(network: GeneNetwork, name: str) -> None:
@@ -36,13 +42,13 @@ def refuse_many(network: GeneNetwork, name: str, limit: int) -> None:
         )
 
 
-def refuse_names(network: GeneNetwork, name: str) -> None:
-    """Refuse names that hold what ends a field or a line, for a format that cannot quote them."""
-    broken_up = [gene for gene in network.genes if set(gene) & set("\t\n\r")]
-    if broken_up:
+def refuse_names(names: Iterable[str], name: str, wrong: str, remedy: str) -> None:
+    """Refuse names with a letter that a format has no place for; `wrong` is a regular expression of such letters."""
+    found = [one for one in names if re.search(wrong, one)]
+    if found:
         raise InputError(
-            f"{len(broken_up)} names hold a tab or a line end, such as {broken_up[0]!r}, and a {name} file cannot. "
-            "Rename them, or choose parquet, tsv or csv."
+            f"{len(found)} names hold a letter that a {name} file cannot, such as {found[0]!r}. Rename them, or choose "
+            f"{remedy}."
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from grn._errors import InputError
 from grn._log import logger
-from grn.network.formats.checks import refuse_groups
+from grn.network.formats.checks import refuse_groups, refuse_names
 from grn.network.metadata import CONVENTION, version
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def write(network: GeneNetwork, path: Path) -> None:
     from grn.data.writing import write_h5ad
 
     refuse_groups(network, "geneRNIB")
+    refuse_names(network.genes, ".h5ad", "\0", "parquet")
     dataset = network.params.get("dataset_id")
     if dataset is None:
         logger.warning(

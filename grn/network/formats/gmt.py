@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from grn._errors import InputError
 from grn._tables import open_text
-from grn.network.formats.checks import refuse_groups, refuse_names
+from grn.network.formats.checks import LETTERS, refuse_groups, refuse_names
 
 if TYPE_CHECKING:
     from grn.network.network import GeneNetwork
@@ -21,7 +21,7 @@ def write(network: GeneNetwork, path: Path) -> None:
     A trained network has an edge for nearly every pair: choose `top` or `per_target` before.
     """
     refuse_groups(network, "GMT")
-    refuse_names(network, "GMT")
+    refuse_names(network.genes, "GMT", LETTERS, "parquet, tsv or csv")
     lines = []
     for source, edges in network.edges.groupby("source", sort=True):
         for ending, (sign, words) in SETS.items():

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
 from grn._errors import InputError
-from grn.network.formats.checks import broken, refuse_many, written_numbers
+from grn.network.formats.checks import broken, refuse_many, refuse_names, written_numbers
 from grn.network.metadata import CONVENTION, dump_params, version
 
 if TYPE_CHECKING:
     from grn.network.network import GeneNetwork
 
 LIMIT = 200_000
+# XML 1.0 knows no other control letters than tab and line end, and reads a carriage return as a line end.
+_NO_XML = r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def write(network: GeneNetwork, path: Path) -> None:
@@ -27,6 +29,7 @@ def write(network: GeneNetwork, path: Path) -> None:
     """
     import networkx as nx
 
+    refuse_names([*network.genes, *network.groups], "GraphML", _NO_XML, "parquet, tsv or csv")
     refuse_many(network, "GraphML", LIMIT)
     graph: Any = nx.MultiDiGraph() if network.groups else nx.DiGraph()
     graph.graph.update(convention=CONVENTION, version=version(), params=dump_params(network.params))

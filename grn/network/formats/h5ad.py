@@ -16,8 +16,10 @@ def write(network: GeneNetwork, path: Path) -> None:
     from anndata import AnnData
 
     from grn.data.writing import write_h5ad
+    from grn.network.formats.checks import refuse_names
     from grn.network.slots import add_to_anndata
 
+    refuse_names([*network.genes, *network.groups], ".h5ad", "\0", "parquet")
     adata = AnnData(np.zeros((0, len(network.genes)), dtype=np.float32), var=pd.DataFrame(index=network.genes))
     add_to_anndata(adata, network)
     write_h5ad(adata, path, compression="gzip")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from grn._errors import InputError
 from grn._tables import open_text
-from grn.network.formats.checks import refuse_groups, refuse_names
+from grn.network.formats.checks import LETTERS, refuse_groups, refuse_names
 
 if TYPE_CHECKING:
     from grn.network.network import GeneNetwork
@@ -18,7 +18,7 @@ WORDS = {1: "activates", -1: "represses", 0: "regulates"}
 def write(network: GeneNetwork, path: Path) -> None:
     """Write one line per edge, strongest first: source, `activates`, `represses` or (unsigned) `regulates`, target."""
     refuse_groups(network, "SIF")
-    refuse_names(network, "SIF")
+    refuse_names(network.genes, "SIF", LETTERS, "parquet, tsv or csv")
     edges = network.edges
     words = edges["sign"].map(WORDS)
     lines = (edges["source"] + "\t" + words + "\t" + edges["target"]).tolist()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from grn._errors import InputError
 from grn._log import logger
 from grn._tables import layout_of, names_of, read_named, require_names, warn_of_formulas
+from grn.network.formats.checks import refuse_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +55,7 @@ def write_table(table: pd.DataFrame, path: Path, separator: str) -> None:
     # It quotes all names or none; quotes would be in the way of cut and grep, so they come only if needed.
     special = set(f'"\r\n{separator}')
     names = {name for column in table.select_dtypes(exclude="number") for name in table[column].unique()}
+    refuse_names(names, "text", r"[\x00\ufeff]", "parquet")
     odd = any(special & set(name) for name in names)
     warn_of_formulas(names, path)
     options = csv.WriteOptions(include_header=False, delimiter=separator, quoting_style="needed" if odd else "none")

@@ -10,7 +10,9 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
+from grn._errors import printable
 from grn.network.network import GeneNetwork
 from grn.plotting.report import facts, tables, words
 from grn.plotting.report.figures import figures, training_figure
@@ -82,9 +84,15 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
+        finalize=_shown,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False, "allow_nan": False}
     return environment
+
+
+def _shown(value: Any) -> Any:
+    """A value as the page may show it: what turns the reading order or steers a terminal is written out."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _losses(metrics: pd.DataFrame | None) -> tuple[list[str], list[list[str]]] | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from grn._errors import printable
 from grn.network.network import GeneNetwork
 
 WORDS = {1: "activates", -1: "represses", 0: "regulates"}
@@ -103,7 +104,9 @@ def edge_table(network: GeneNetwork, most: int = MOST) -> Table:
     if groups:
         place = {name: i for i, name in enumerate(groups)}
         values = [place[name] for name in chosen["group"]]
-        columns.append({"key": "group", "label": "group", "kind": "level", "levels": groups, "values": values})
+        columns.append(
+            {"key": "group", "label": "group", "kind": "level", "levels": [*map(printable, groups)], "values": values}
+        )
     return _table(columns, names, len(network))
 
 
@@ -135,7 +138,7 @@ def _by_number(*columns: pd.Series) -> tuple[list[str], list[list[int]]]:
     """All names in alphabetical order, and each column as positions among them."""
     numbers, names = pd.factorize(np.concatenate([column.to_numpy(dtype=object) for column in columns]), sort=True)
     places = np.cumsum([len(column) for column in columns])[:-1]
-    return [str(name) for name in names], [part.tolist() for part in np.split(numbers, places)]
+    return [printable(str(name)) for name in names], [part.tolist() for part in np.split(numbers, places)]
 
 
 def _table(columns: list[dict[str, Any]], names: list[str], total: int) -> Table:
