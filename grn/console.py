@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from grn._errors import printable
 from grn._files import open_inside
-from grn.run_folder import is_first_process
+from grn._processes import is_first_process
 
 if TYPE_CHECKING:
     from grn.data.report import GateReport

@@ -70,19 +70,6 @@ def run_name(name: str | None, data_name: str, stamp: str) -> str:
     return chosen
 
 
-def is_first_process() -> bool:
-    """Whether this process is the one that writes files, where several train together.
-
-    Processes are numbered by torchrun (RANK), by Lightning (NODE_RANK, LOCAL_RANK) or by SLURM (SLURM_PROCID).
-    """
-    place = os.environ
-    if place.get("RANK"):
-        return int(place["RANK"]) == 0
-    if place.get("LOCAL_RANK"):
-        return int(place["LOCAL_RANK"]) == 0 and int(place.get("NODE_RANK") or 0) == 0
-    return int(place.get("SLURM_PROCID") or 0) == 0
-
-
 def claim(folder: str | Path, *, overwrite: bool = False, resume: bool = False) -> Path:
     """Make the folder ready for a run, or refuse it.
 

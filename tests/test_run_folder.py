@@ -15,7 +15,7 @@ from grn import _provenance
 from grn._errors import InputError
 from grn._provenance import command_line, commit, matrix_checksum, peak_memory, versions
 from grn.config import compose, plain_config
-from grn.run_folder import Stopwatch, claim, is_first_process, new_token, record, run_name, settle
+from grn.run_folder import Stopwatch, claim, new_token, record, run_name, settle
 
 
 def test_names() -> None:
@@ -30,23 +30,6 @@ def test_names() -> None:
             run_name(wrong, "x", "t")
     with pytest.raises(InputError, match="101 characters; at most 100"):
         run_name("a" * 101, "x", "t")
-
-
-@pytest.mark.parametrize(
-    ("variables", "first"),
-    [
-        ({}, True),
-        ({"LOCAL_RANK": "0"}, True),
-        ({"LOCAL_RANK": "1"}, False),
-        ({"RANK": "2", "LOCAL_RANK": "0"}, False),
-    ],
-)
-def test_first_process(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], first: bool) -> None:
-    for name in ("RANK", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert is_first_process() is first
 
 
 def test_claim(tmp_path: Path) -> None:
@@ -110,25 +93,6 @@ def test_a_run_that_is_stopped_between_two_renames_loses_nothing(
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
         ("run.json", "metrics.csv", "network.tsv"), "old"
     )
-
-
-@pytest.mark.parametrize(
-    ("environment", "first"),
-    [
-        ({}, True),
-        ({"RANK": "0", "LOCAL_RANK": "1"}, True),
-        ({"LOCAL_RANK": "1"}, False),
-        ({"LOCAL_RANK": "0", "NODE_RANK": "1"}, False),
-        ({"SLURM_PROCID": "1"}, False),
-        ({"SLURM_PROCID": "0"}, True),
-    ],
-)
-def test_which_process_is_the_first(environment: dict[str, str], first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert is_first_process() is first
 
 
 def test_record(tmp_path: Path) -> None:

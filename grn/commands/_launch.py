@@ -19,16 +19,18 @@ from omegaconf.errors import OmegaConfBaseException
 
 from grn._errors import InputError, on_the_command_line
 from grn._lock import hold, holds, let_go
+from grn._processes import forget_place, is_first_process, rank, settle_place
 from grn.commands._stopping import Stopped, advise, how_to_go_on, stop_if_asked, stoppable
 from grn.config import prepare_override, validate
 from grn.config.composing import explain
 from grn.console import show_error
-from grn.run_folder import claim, is_first_process, new_token, resumed, save_config, settle
+from grn.run_folder import claim, new_token, resumed, save_config, settle
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _FOLDER = Path(__file__).resolve().parent
 # What gloo says when the process at the other end is gone.
 _PEER_DIED = re.compile("Connection (closed|reset) by peer")
+_BACKEND = "MPLBACKEND"
 _full_error_is_ours = False
 
 
@@ -54,6 +56,8 @@ def launch(app: Callable[[], None], command: str) -> None:
     if _full_error_is_ours:
         os.environ[_FULL_ERROR] = "1"
     unraisable, sys.unraisablehook = sys.unraisablehook, _no_echo
+    # Commands draw into files. Jupyter exports a backend of its own to what its cells start, which may not be there.
+    backend, os.environ[_BACKEND] = os.environ.get(_BACKEND), "agg"
     try:
         with stoppable(), on_the_command_line():
             app()
@@ -61,6 +65,9 @@ def launch(app: Callable[[], None], command: str) -> None:
         _fail(error, command, code=2)
     finally:
         sys.unraisablehook = unraisable
+        os.environ.pop(_BACKEND)
+        if backend is not None:
+            os.environ[_BACKEND] = backend
         if _full_error_is_ours:
             os.environ.pop(_FULL_ERROR, None)
             _full_error_is_ours = False
@@ -99,6 +106,7 @@ def task(function: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]
             try:
                 _pin_relaunch()
                 validate(cfg, command)
+                settle_place(OmegaConf.to_container(cfg.trainer) if "trainer" in cfg else None)
                 # Once imported, Lightning has a handler of its own; ours, on the root, gets its lines too.
                 logging.getLogger("lightning").handlers.clear()
                 function(cfg)
@@ -112,6 +120,7 @@ def task(function: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]
                 _fail(error, command, code=1)
             finally:
                 let_go(current_folder())
+                forget_place()
 
     return run
 
@@ -207,7 +216,7 @@ def _fail(error: Exception, command: str, code: int) -> NoReturn:
     expected = hydras or peer_died or users
     if traced or not expected:
         traceback.print_exception(error)
-    process = "" if is_first_process() else f"process {os.environ.get('LOCAL_RANK')}: "
+    process = "" if is_first_process() else f"process {rank()}: "
     if peer_died:
         text = "another process of this run stopped, so this one does too; the reason is in its own message"
     elif hydras:

@@ -21,16 +21,15 @@ from types import FrameType
 from typing import Any
 
 from grn import _files
+from grn._processes import FIRST_PROCESS, is_first_process
 from grn._provenance import command_line
 from grn._stored import RECORD
-from grn.run_folder import is_first_process
 
 # Of those a system lacks (Windows has no SIGHUP) there is none to handle.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGINT") if hasattr(signal, name))
 # Seconds for an end in order. Schedulers give 10 to 30 before they kill; the promise is 5.
 GRACE = 1.5
 # Where grn.training.processes leaves the number of the process that started those which train with it.
-FIRST_PROCESS = "GRN_FIRST_PROCESS"
 
 _watch: _Watch | None = None
 

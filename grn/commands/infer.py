@@ -17,7 +17,7 @@ from grn.config import conf_dir
 def infer(cfg: DictConfig) -> None:
     """Make a network with a trained model, or with a method that needs none, and show it."""
     from grn import console, pipeline
-    from grn.run_folder import is_first_process
+    from grn._processes import is_first_process
 
     here = current_folder().resolve()
     if cfg.run is not None and Path(cfg.run).resolve() in (here, *here.parents[:1]):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from grn import console
 from grn._log import logger
 from grn._process import unchanged_process
+from grn._processes import is_first_process
 from grn._provenance import versions
 from grn._stored import RECORD
 from grn.config import load_data, plain_config
@@ -33,7 +34,7 @@ from grn.plotting import write_report
 from grn.plotting.report.report import NAME as REPORT
 from grn.prior import Prior, load_prior
 from grn.resume import describe, refuse_changes_to_finished, refuse_other_run
-from grn.run_folder import Stopwatch, is_first_process, record
+from grn.run_folder import Stopwatch, record
 from grn.training.build import build_data, build_objective
 from grn.training.fit import fit
 from grn.training.progress import Progress

@@ -11,12 +11,13 @@ import torch
 from grn._errors import InputError
 from grn._files import remove_leftovers
 from grn._log import logger
+from grn._processes import find_place
 from grn.config import instantiate
 from grn.data import ExpressionDataModule
 from grn.training.checkpoints import BEST, LAST, BestAndLast, WholeCheckpoints, load_checkpoint
 from grn.training.metrics import MetricsTable
 from grn.training.objectives import Objective
-from grn.training.processes import lost_peer, one_fate
+from grn.training.processes import lightning_environment, lost_peer, one_fate
 from grn.training.progress import EpochProgress, Progress
 
 BEST_AND_LAST = "grn.training.checkpoints.BestAndLast"
@@ -60,39 +61,40 @@ def fit(
     callbacks.insert(0, MetricsTable(folder / "metrics.csv"))
     if progress is not None:
         callbacks.append(EpochProgress(progress, config["training"]["epochs"]))
-    trainer: pl.Trainer = instantiate(
-        "trainer",
-        config["trainer"],
-        callbacks=callbacks,
-        plugins=[WholeCheckpoints()],
-        max_epochs=config["training"]["epochs"],
-        default_root_dir=str(folder),
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-    )
-    if trainer.is_global_zero:
-        remove_leftovers(folder)
-    start = _starting_point(checkpoints / LAST, resume)
-    try:
-        with one_fate():
-            trainer.fit(objective, datamodule=data, ckpt_path=start, weights_only=start is not None or None)
-    except RuntimeError as error:
-        if trainer.world_size > 1 and lost_peer(error):
-            raise ConnectionError(
-                f"Another of the {trainer.world_size} training processes ended early, so this one stopped too; "
-                "its own message is above. resume=true continues from the last epoch."
-            ) from error
-        if "Early stopping conditioned on metric" in str(error):
-            raise InputError(f"callbacks.early_stopping: {error}") from error
-        raise
-    trainer.strategy.barrier("the best checkpoint is written")
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()  # so that the next job of a sweep can start its own
-    # In a library call every process has a folder of its own, and the first alone has written to it.
-    return load_checkpoint(checkpoints / BEST) if trainer.is_global_zero else None
+    with lightning_environment(find_place(config["trainer"])) as environment:
+        trainer: pl.Trainer = instantiate(
+            "trainer",
+            config["trainer"],
+            callbacks=callbacks,
+            plugins=[WholeCheckpoints(), environment],
+            max_epochs=config["training"]["epochs"],
+            default_root_dir=str(folder),
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+        )
+        if trainer.is_global_zero:
+            remove_leftovers(folder)
+        start = _starting_point(checkpoints / LAST, resume)
+        try:
+            with one_fate():
+                trainer.fit(objective, datamodule=data, ckpt_path=start, weights_only=start is not None or None)
+        except RuntimeError as error:
+            if trainer.world_size > 1 and lost_peer(error):
+                raise ConnectionError(
+                    f"Another of the {trainer.world_size} training processes ended early, so this one stopped too; "
+                    "its own message is above. resume=true continues from the last epoch."
+                ) from error
+            if "Early stopping conditioned on metric" in str(error):
+                raise InputError(f"callbacks.early_stopping: {error}") from error
+            raise
+        trainer.strategy.barrier("the best checkpoint is written")
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()  # so that the next job of a sweep can start its own
+        # In a library call every process has a folder of its own, and the first alone has written to it.
+        return load_checkpoint(checkpoints / BEST) if trainer.is_global_zero else None
 
 
 def _starting_point(last: Path, resume: bool) -> str | None:

@@ -10,8 +10,10 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from grn._log import logger
+from grn._processes import FIRST_PROCESS, Place, without_leftovers
 
 # What gloo and nccl say when the process at the other end is gone.
 _LOST_PEER = (
@@ -22,13 +24,35 @@ _LOST_PEER = (
     "Timed out",
     "timed out",
 )
-_FIRST_PROCESS = "GRN_FIRST_PROCESS"  # from the first process to those that Lightning starts; not a user's setting
 _GONE = "The first process of this run ended early, so this one stops too."
 
 
 def lost_peer(error: RuntimeError) -> bool:
     """Whether an error says that another process is gone."""
     return any(words in str(error) for words in _LOST_PEER)
+
+
+@contextmanager
+def lightning_environment(place: Place) -> Iterator[Any]:
+    """The cluster environment that a Trainer is given for `place`, while the environment says nothing else.
+
+    Left to itself, Lightning believes SLURM_NTASKS and RANK, whatever was asked for.
+    """
+    from lightning.fabric.utilities.rank_zero import rank_zero_only
+    from lightning.pytorch.plugins import environments
+
+    before = rank_zero_only.rank
+    rank_zero_only.rank = place.rank
+    try:
+        with without_leftovers(place):
+            if place.started_by == "srun":
+                yield environments.SLURMEnvironment(auto_requeue=False)
+            elif place.started_by == "torchrun":
+                yield environments.TorchElasticEnvironment()
+            else:
+                yield environments.LightningEnvironment()
+    finally:
+        rank_zero_only.rank = before
 
 
 @contextmanager
@@ -44,13 +68,13 @@ def one_fate() -> Iterator[None]:
         If the first process is gone already.
     """
     if int(os.environ.get("LOCAL_RANK") or 0) == 0:
-        os.environ[_FIRST_PROCESS] = str(os.getpid())
+        os.environ[FIRST_PROCESS] = str(os.getpid())
         try:
             yield
         finally:
-            os.environ.pop(_FIRST_PROCESS, None)
+            os.environ.pop(FIRST_PROCESS, None)
         return
-    first = os.environ.get(_FIRST_PROCESS)
+    first = os.environ.get(FIRST_PROCESS)
     if first is None:
         yield
         return

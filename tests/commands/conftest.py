@@ -61,8 +61,8 @@ def grn_command(
 def fake_pipeline(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A pipeline that trains nothing: it notes its calls and returns a small network."""
     import grn
+    from grn._processes import is_first_process
     from grn.network import GeneNetwork
-    from grn.run_folder import is_first_process
 
     fake = SimpleNamespace(calls=[], network=None, action=None)
 

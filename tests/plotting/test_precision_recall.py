@@ -111,5 +111,5 @@ def test_refusals(make, truth):
         pl.precision_recall(make(5, 40), truth, candidates="allgenes")
     with pytest.raises(InputError, match="no edges"):
         pl.precision_recall(GeneNetwork.from_matrix(np.zeros((1, 2)), ["A"], ["A", "B"]), truth)
-    with pytest.raises(FileNotFoundError, match="no reference file"):
+    with pytest.raises(FileNotFoundError, match="There is no file"):
         pl.precision_recall(make(5, 40), "nowhere.csv")
