@@ -235,9 +235,14 @@ def small(bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (bytes, bytes))
 
 
+def variables(values: dict[str, str]) -> None:
+    """Variables of the environment, as schedulers set them."""
+    os.environ.update(values)
+
+
 FAULTS: dict[str, Any] = {
     **{"signal": Signal, "snapshot": Snapshot, "full": full, "stuck": stuck},
-    **{"ignored": ignored, "stranger": stranger, "small": small},
+    **{"ignored": ignored, "stranger": stranger, "small": small, "variables": variables},
 }
 
 if __name__ == "__main__":

@@ -18,6 +18,12 @@ from grn.network import GeneNetwork
 
 # Enough for a network with structure, done in a second.
 SHORT = ("training.epochs=6", "training.steps_per_epoch=5")
+# What the script of a job of Slurm, another program and a cell of Jupyter leave to what they start.
+LEFT_OVER = {
+    **{"SLURM_JOB_ID": "77", "SLURM_JOB_NAME": "mine", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"},
+    **{"RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "8", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "1"},
+    **{"MPLBACKEND": "module://matplotlib_inline.not_there"},
+}
 
 
 def console_script(folder: Path, *arguments: str) -> str:
@@ -25,7 +31,7 @@ def console_script(folder: Path, *arguments: str) -> str:
     script = Path(sys.executable).with_name("grn.exe" if sys.platform == "win32" else "grn")
     assert script.exists(), "install the package into the environment that runs the tests"
     # One thread: tests run side by side.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **LEFT_OVER}
     done = subprocess.run(
         [script, *arguments], cwd=folder, env=environment, text=True, timeout=120, capture_output=True, check=False
     )
@@ -43,8 +49,8 @@ def short() -> tuple[str, ...]:
 def run_grn(forked: Server) -> Callable[..., str]:
     """Call `grn ARGUMENTS` in a folder, wait, and return what it printed."""
 
-    def run(folder: Path, *arguments: str) -> str:
-        ended = forked(folder, *arguments)
+    def run(folder: Path, *arguments: str, **options: Any) -> str:
+        ended = forked(folder, *arguments, **options)
         assert ended.code == 0, ended.output
         return ended.output
 

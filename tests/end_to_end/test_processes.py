@@ -35,7 +35,9 @@ def test_two_processes_give_the_network_of_one(
     run_grn: Callable[..., str], train_here: Callable[..., GeneNetwork], tmp_path: Path
 ) -> None:
     settings = ("training.epochs=12", "training.steps_per_epoch=10")
-    output = run_grn(tmp_path, "train", "data=krumsiek11", "trainer=ddp", "name=two", *settings)
+    job = {"SLURM_JOB_ID": "77", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "RANK": "3", "WORLD_SIZE": "8"}
+    arguments = ("train", "data=krumsiek11", "trainer=ddp", "name=two", *settings)
+    output = run_grn(tmp_path, *arguments, fault={"name": "variables", "values": job}, draw=False)
     folder = tmp_path / "outputs" / "two"
     assert_same_network(train_here("one", *settings), GeneNetwork.read(folder))
     # Each thing once: tables on the screen, rows of metrics, files.

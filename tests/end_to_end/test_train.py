@@ -75,6 +75,12 @@ def test_the_run_folder_is_complete(trained: Path) -> None:
     assert "val_loss" not in metrics  # no cells are held out
 
 
+def test_what_a_scheduler_and_a_notebook_leave_in_the_environment_is_no_matter(trained: Path) -> None:
+    """`trained` was started with it: Slurm's script, another program's ranks, a backend that is not there."""
+    assert "one process trains, although SLURM_NTASKS=4 and WORLD_SIZE=8" in (trained / "train.log").read_text()
+    assert (trained / "figures" / "network.png").stat().st_size > 10_000
+
+
 def test_the_record_says_what_was_run(trained: Path) -> None:
     record = json.loads((trained / "run.json").read_text())
     assert record["seed"] == 0
