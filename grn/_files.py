@@ -25,9 +25,25 @@ _open: set[Path] = set()  # folders of what is being written
 written: list[Path] | None = None  # what was, where a command wants to know
 
 
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """A path as users write it, with what `~`, `~name` and `$HOME` stand for in a shell.
+
+    A file whose own name holds `$` is left alone, and so is what names no user and no variable.
+
+    Examples
+    --------
+    >>> user_path("~/cells.h5ad") == Path.home() / "cells.h5ad"
+    True
+    """
+    text = os.path.expanduser(os.fsdecode(path))  # noqa: PTH111  Path.expanduser raises where there is no such user
+    return Path(os.path.expandvars(text) if "$" in text and not os.path.lexists(text) else text)
+
+
 @contextmanager
 def atomic_path(target: str | Path) -> Iterator[Path]:
     """Temporary path beside `target`, with its ending, that replaces `target` when the block ends well.
+
+    `target` is a path as users write it (`user_path`).
 
     A file or a folder may be written there. If the block raises, the temporary is removed and
     whatever stood at `target` before is untouched.
@@ -37,7 +53,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     OSError
         If the system refuses: the error names `target`, and says so where the disk is full.
     """
-    target = Path(target)
+    target = user_path(target)
     with _naming(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         # The name keeps the ending, because many writers choose their format by it.

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from grn._errors import InputError, near_misses
+from grn._files import user_path
 
 
 class MissingFileError(InputError, FileNotFoundError):
@@ -53,6 +54,8 @@ def require_file(
 ) -> Path:
     """The path, if a file that holds something is there; looks without opening it, so that nothing can hang.
 
+    It is taken as users write it: `grn._files.user_path`.
+
     Parameters
     ----------
     path
@@ -79,7 +82,7 @@ def require_file(
         text = os.fsdecode(text)
     if address := _ADDRESS.match(text):
         raise InputError(_fetch(text, address["scheme"].lower(), what))
-    place = Path(text)
+    place = user_path(text)
     try:
         found = place.stat()
     except (OSError, ValueError) as error:  # ValueError: a path with a null character

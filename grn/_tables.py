@@ -84,7 +84,7 @@ def open_text(path: Path, what: str, *, pipe: bool = False) -> Iterator[TextIO]:
         If it cannot be opened, is no text, or unpacks to more than the free memory; also for what libraries throw
         while they read it within the block.
     """
-    require_file(path, what, pipe=pipe, empty=True)
+    path = require_file(path, what, pipe=pipe, empty=True)
     noun = what.removeprefix("the ")
     try:
         with opened(path) as content:

@@ -21,7 +21,7 @@ from grn._errors import InputError, on_the_command_line
 from grn._lock import hold, holds, let_go
 from grn._processes import forget_place, is_first_process, rank, settle_place
 from grn.commands._stopping import Stopped, advise, how_to_go_on, stop_if_asked, stoppable
-from grn.config import prepare_override, validate
+from grn.config import expand_paths, plain_config, prepare_override, validate
 from grn.config.composing import explain
 from grn.console import show_error
 from grn.run_folder import claim, new_token, resumed, save_config, settle
@@ -106,7 +106,8 @@ def task(function: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]
             try:
                 _pin_relaunch()
                 validate(cfg, command)
-                settle_place(OmegaConf.to_container(cfg.trainer) if "trainer" in cfg else None)
+                expand_paths(cfg, command)
+                settle_place(plain_config(cfg).get("trainer"))
                 # Once imported, Lightning has a handler of its own; ours, on the root, gets its lines too.
                 logging.getLogger("lightning").handlers.clear()
                 function(cfg)
@@ -145,6 +146,7 @@ def open_run(cfg: DictConfig) -> tuple[DictConfig, Path]:
     if cfg.get("resume", False):
         cfg = resumed(folder, cfg, hydra.overrides.task)
         validate(cfg, hydra.job.name)
+        expand_paths(cfg, hydra.job.name)
     if is_first_process():
         hold(folder)
         claim(folder, overwrite=cfg.overwrite, resume=cfg.get("resume", False))

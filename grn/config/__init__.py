@@ -2,7 +2,7 @@
 
 from grn.config.composing import compose
 from grn.config.overrides import prepare_override
-from grn.config.paths import conf_dir
+from grn.config.paths import conf_dir, expand_paths
 from grn.config.plain import plain_config
 from grn.config.targets import check_place, factory, instantiate, load_data
 from grn.config.validating import validate
@@ -11,6 +11,7 @@ __all__ = [
     "check_place",
     "compose",
     "conf_dir",
+    "expand_paths",
     "factory",
     "instantiate",
     "load_data",

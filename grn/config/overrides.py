@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import types
 import typing
 from functools import cache
 from typing import Any
 
+from grn._files import user_path
+from grn.config.types import members_of
+
 _CHANGES_TFS = re.compile(r"(^|,)[+-]")
+# Hydra makes these itself, before anything of ours sees them.
+_HYDRAS_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 # Functions of Hydra's grammar: a sweep, a cast, a modifier. A file may be called `cells (1).h5ad`, but not like these.
 _FUNCTION = re.compile(
     r"(choice|range|interval|glob|shuffle|sort|tag|str|int|float|bool|json_str|extend_list)\(.*\)", re.DOTALL
@@ -67,7 +71,7 @@ def text_settings(command: str) -> dict[str, _Text]:
 
 def _collect(schema: type, prefix: str, found: dict[str, _Text]) -> None:
     for name, annotation in typing.get_type_hints(schema).items():
-        members = _members(annotation)
+        members = members_of(annotation)
         nested = next((member for member in members if dataclasses.is_dataclass(member)), None)
         if nested is not None:
             _collect(typing.cast(type, nested), f"{prefix}{name}.", found)
@@ -75,15 +79,9 @@ def _collect(schema: type, prefix: str, found: dict[str, _Text]) -> None:
             found[f"{prefix}{name}"] = text
 
 
-def _members(annotation: Any) -> tuple[Any, ...]:
-    """The types of a union, or the one type."""
-    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
-    return typing.get_args(annotation) if union else (annotation,)
-
-
 def _as_text(annotation: Any) -> _Text | None:
     """What an annotation says of a setting that holds text; None where it may hold a number too, or no text."""
-    members = _members(annotation)
+    members = members_of(annotation)
     if str not in members or {int, float, bool} & set(members):
         return None
     return _Text(optional=type(None) in members, several=list[str] in members)
@@ -124,6 +122,9 @@ def prepare_override(override: str, command: str = "train") -> str:
     key, equals, value = override.partition("=")
     if not equals or not value or value[0] in "'\"":
         return override
+    if key in _HYDRAS_FOLDERS and value[0] in "~$":
+        value = str(user_path(value))
+        override = f"{key}={value}"
     text = _text_of(key.lstrip("+"), value, command)
     if value[0] == "[" and value[-1] == "]":
         return f"{key}={_quoted_list(value)}" if text is not None and text.several else override

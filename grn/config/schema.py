@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 Format = Literal[
     "parquet",
@@ -20,6 +20,10 @@ Format = Literal[
     "beeline",
     "genernib",
 ]
+
+# A path as a user writes it: `grn.config.paths.expand_paths` replaces `~` and `$HOME` in it.
+PATH = "path"
+UserPath = Annotated[str, PATH]
 
 
 @dataclass
@@ -92,7 +96,7 @@ class Prior:
 
     name: Literal["file", "collectri", "dorothea"]
     strength: float | Literal["auto"]
-    path: str | None = None
+    path: UserPath | None = None
     organism: str | None = None
     levels: list[str] | None = None
 
@@ -133,7 +137,7 @@ class Train:
 class Infer:
     """`grn infer`."""
 
-    run: str | None
+    run: UserPath | None
     method: str | None
     data: Data | None
     tf: str | list[str] | None
@@ -153,20 +157,20 @@ class Infer:
 class Evaluate:
     """`grn evaluate`."""
 
-    network: str
-    reference: str
+    network: UserPath
+    reference: UserPath
     candidates: Literal["all_genes", "reference_genes"]
-    genes: str | None
+    genes: UserPath | None
     group: str | None
-    output: str | None
+    output: UserPath | None
 
 
 @dataclass
 class Export:
     """`grn export`."""
 
-    network: str
-    output: str
+    network: UserPath
+    output: UserPath
     format: str | None
     group: str | None
     fdr: float | None
@@ -178,22 +182,22 @@ class Export:
 class Compare:
     """`grn compare`."""
 
-    network: str
-    other: str | None
+    network: UserPath
+    other: UserPath | None
     top: int | list[int]
     differences: int
     group: str | None
     other_group: str | None
-    output: str | None
+    output: UserPath | None
 
 
 @dataclass
 class Activity:
     """`grn activity`."""
 
-    network: str
+    network: UserPath
     data: Data | None
-    output: str
+    output: UserPath
     method: Literal["ulm", "mlm", "viper", "aucell", "gsva", "ora"]
     top: int | None
     per_target: int | None
@@ -213,7 +217,7 @@ class Differential:
     group_by: str
     group: str | None
     reference: str
-    output: str
+    output: UserPath
     tf: str | list[str] | None
     batch_key: str | None
     permutations: int | None
@@ -225,7 +229,7 @@ class Differential:
 class Perturb:
     """`grn perturb`."""
 
-    network: str
+    network: UserPath
     data: Data | None
     ko: str | list[str] | None
     oe: str | list[str] | dict[str, float] | None
@@ -234,15 +238,15 @@ class Perturb:
     batch_key: str | None
     allow_negative: bool
     damping: float
-    output: str
+    output: UserPath
 
 
 @dataclass
 class Report:
     """`grn report`."""
 
-    run: str
-    output: str | None
+    run: UserPath
+    output: UserPath | None
     title: str | None
 
 
@@ -251,8 +255,8 @@ class Simulate:
     """`grn simulate`."""
 
     data: Data
-    output: str
-    reference: str | None
+    output: UserPath
+    reference: UserPath | None
     overwrite: bool
 
 
@@ -260,7 +264,7 @@ class Simulate:
 class Root:
     """Where the sets of a suite lie."""
 
-    root: str | None
+    root: UserPath | None
 
 
 @dataclass

@@ -19,6 +19,12 @@ _ABSTRACT_SEQUENCES = (
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
+def members_of(annotation: Any) -> tuple[Any, ...]:
+    """The types of a union, or the one type."""
+    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return typing.get_args(annotation) if union else (annotation,)
+
+
 def describe(annotation: Any) -> str:
     """Annotation in words a user of YAML reads: `text`, `whole number`, `one of 'a', 'b'`, `list of text`."""
     words = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grn._errors import InputError, did_you_mean
+from grn._files import user_path
 from grn._log import logger
 from grn._tables import layout_of, names_of, read_fields, read_named
 
@@ -61,7 +62,7 @@ def beeline(
     """
     from anndata import AnnData
 
-    folder = Path(folder)
+    folder = user_path(folder)
     if not folder.is_dir():
         siblings = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
         raise InputError(

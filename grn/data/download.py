@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from grn._errors import InputError
-from grn._files import sha256
+from grn._files import sha256, user_path
 from grn._log import logger
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def fetch(remote: RemoteFile, *, cache: str | Path | None = None) -> Path:
     import pooch
     import requests
 
-    folder = cache_folder() if cache is None else Path(cache).expanduser()
+    folder = cache_folder() if cache is None else user_path(cache)
     path = folder / remote.name
     if path.is_file():
         if sha256(path) == remote.sha256:

@@ -87,7 +87,7 @@ def read_expression(
     """
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"path must be the name of a file or folder, got {type(path).__name__}.")
-    place = require_file(_expanded(path), folder=True)
+    place = require_file(path, folder=True)
     kind = _kind(place, format)
     if backed and kind != "h5ad":
         raise InputError(f"backed=True works for .h5ad files only, {place.name} is read as {kind}.")
@@ -118,11 +118,6 @@ def _read(path: Path, kind: str, *, backed: bool, modality: str | None, layer: s
     if kind == "10x-mtx":
         return tenx.read_mtx(path)
     return loom.read_loom(path) if kind == "loom" else tables.read_table(path)
-
-
-def _expanded(path: str | os.PathLike[str]) -> str | Path:
-    text = os.fspath(path)
-    return text if "://" in text else Path(text).expanduser()
 
 
 def _is_zarr(path: Path) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grn._errors import InputError
-from grn._files import atomic_path
+from grn._files import atomic_path, user_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,4 +37,4 @@ def save(ax: Axes, path: str | Path, *, dpi: int = 150) -> Path:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=dpi, facecolor="white")
     plt.close(figure)
-    return Path(path)
+    return user_path(path)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from grn._edge_tables import SIGNS, edge_columns, known_names
 from grn._errors import InputError, near_misses
+from grn._files import user_path
 from grn._opening import require_file
 from grn._tables import read_text_table, require_parquet
 
@@ -39,7 +39,7 @@ def read_prior(path: str | os.PathLike[str]) -> pd.DataFrame:
     InputError
         If there is no such file, it is no table, or its columns or values are not understood.
     """
-    path = Path(path)
+    path = user_path(path)
     if not path.exists():
         beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         close = near_misses(path.name, beside)

@@ -38,9 +38,10 @@ def lightning_environment(place: Place) -> Iterator[Any]:
 
     Left to itself, Lightning believes SLURM_NTASKS and RANK, whatever was asked for.
     """
-    from lightning.fabric.utilities.rank_zero import rank_zero_only
+    from lightning.fabric.utilities import rank_zero
     from lightning.pytorch.plugins import environments
 
+    rank_zero_only: Any = rank_zero.rank_zero_only
     before = rank_zero_only.rank
     rank_zero_only.rank = place.rank
     try:

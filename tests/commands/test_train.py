@@ -222,11 +222,16 @@ def test_a_relaunched_process_gets_the_same_run(
     assert hydra.mode is None or hydra.mode == "RUN"
 
 
+# What Lightning, and grn, say to a process that the first one starts.
+SECOND = {"LOCAL_RANK": "1", "WORLD_SIZE": "2", "GRN_FIRST_PROCESS": "1"}
+
+
 def test_a_second_process_writes_nothing(
     grn_command: Callable, fake_pipeline: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    done = grn_command("train", "name=x")
+    for name, value in SECOND.items():
+        monkeypatch.setenv(name, value)
+    done = grn_command("train", "name=x", "trainer=ddp")
     assert done.code == 0
     assert done.out == ""
     ((_, folder),) = fake_pipeline.calls
@@ -239,9 +244,10 @@ def test_errors_of_a_second_process_say_so(
     def refuse(cfg: object, folder: object) -> None:
         raise InputError("no")
 
-    monkeypatch.setenv("LOCAL_RANK", "1")
+    for name, value in SECOND.items():
+        monkeypatch.setenv(name, value)
     fake_pipeline.action = refuse
-    assert grn_command("train", "name=x").err.strip() == "Error: process 1: no"
+    assert grn_command("train", "name=x", "trainer=ddp").err.strip() == "Error: process 1: no"
 
 
 def test_a_users_own_configuration_folder(

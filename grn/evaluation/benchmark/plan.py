@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from grn._errors import InputError, did_you_mean
-from grn._files import sha256
+from grn._files import sha256, user_path
 from grn.evaluation.benchmark.sets import Problem, SetSpec, absent, find_references, fingerprint
 
 SHORTCUTS = "shortcuts"
@@ -164,15 +164,16 @@ def _file_method(entry: dict[str, Any], methods: Sequence[Method], sets: Sequenc
         )
     if entry["name"] in (SHORTCUTS, *(one.name for one in methods)):
         raise InputError(f"files: {entry['name']!r} is the name of a method of this table; give another name.")
-    if not Path(entry["path"]).is_file():
-        raise FileNotFoundError(f"files: there is no file {entry['path']}.")
+    path = user_path(entry["path"])
+    if not path.is_file():
+        raise FileNotFoundError(f"files: there is no file {path}.")
     return Method(
         entry["name"],
-        partial(read_edges, path=str(Path(entry["path"]).absolute()), signed=bool(entry.get("signed", False))),
+        partial(read_edges, path=str(path.absolute()), signed=bool(entry.get("signed", False))),
         signed=bool(entry.get("signed", False)),
         seeded=False,
         measured=False,
-        settings={"sha256": sha256(entry["path"]), "signed": bool(entry.get("signed", False))},
+        settings={"sha256": sha256(path), "signed": bool(entry.get("signed", False))},
     )
 
 

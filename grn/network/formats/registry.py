@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grn._errors import InputError, did_you_mean
-from grn._files import atomic_path
+from grn._files import atomic_path, user_path
 from grn._log import logger
 from grn._opening import require_file
 from grn.network.formats import (
@@ -119,7 +119,7 @@ def find_format(path: Path, name: str | None) -> Format:
 
 def write_network(network: GeneNetwork, path: str | Path, format: str | None = None) -> None:
     """Write `network` to `path`; see GeneNetwork.write."""
-    path = Path(path)
+    path = user_path(path)
     chosen = find_format(path, format)
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file in it, such as {chosen.file}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from grn._errors import InputError
-from grn._files import write_text
+from grn._files import user_path, write_text
 from grn._log import logger
 from grn._stored import read_record
 from grn.network.network import GeneNetwork
@@ -64,7 +64,7 @@ def report(
     if output is None:
         raise InputError("A network has no folder to write its report into: give output='report.html'.")
     network = run if isinstance(run, GeneNetwork) else from_anndata(run, key)
-    return _write(Path(output), network, {}, None, title or "Gene regulatory network")
+    return _write(user_path(output), network, {}, None, title or "Gene regulatory network")
 
 
 def write_report(
@@ -81,11 +81,11 @@ def write_report(
     output, title
         As in `report`.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     record = read_record(folder)
     network = GeneNetwork.read(folder) if network is None else network
     metrics = pd.read_csv(folder / METRICS) if (folder / METRICS).exists() else None
-    target = folder / NAME if output is None else Path(output)
+    target = folder / NAME if output is None else user_path(output)
     return _write(target, network, record, metrics, title or folder.absolute().name)
 
 
