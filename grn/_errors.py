@@ -37,6 +37,19 @@ def setting(command: str, python: str) -> str:
     return command if _commanded else python
 
 
+def argument(name: str, value: object, node: str = "") -> str:
+    """An argument with its value as the user writes it; `node` is the configuration's node that holds it.
+
+    Examples
+    --------
+    >>> argument("layer", "raw", "data")
+    "layer='raw'"
+    """
+    if not _commanded:
+        return f"{name}={value!r}"
+    return f"{node}.{name}={value}" if node else f"{name}={value}"
+
+
 def printable(text: str) -> str:
     r"""The text as a terminal may show it: what would steer the terminal, or turn the reading order, is written out.
 

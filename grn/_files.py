@@ -14,6 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from grn._errors import InputError
+from grn._libraries import is_out_of_memory, raised_in, said
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}")  # .<name>.<eight characters of tempfile>
 _FULL = {
@@ -82,10 +83,12 @@ def _naming(target: Path, temporary: Path | None = None) -> Iterator[None]:
         if full := next((one for one in _chain(error) if getattr(one, "errno", None) in _FULL), None):
             reason = f"{_FULL[full.errno]}, so this file was not written"  # type: ignore[attr-defined]
             raise OSError(full.errno, reason, str(target)) from error  # type: ignore[attr-defined]
-        ours = isinstance(error, OSError) and (temporary is None or error.filename == str(temporary))
-        if ours and isinstance(error, OSError) and error.errno is not None:
+        ours = temporary is None or getattr(error, "filename", None) in (None, str(temporary))
+        if isinstance(error, OSError) and error.errno is not None and ours:
             raise OSError(error.errno, f"{error.strerror}, so this file was not written", str(target)) from error
-        raise
+        if isinstance(error, InputError) or is_out_of_memory(error) or not (library := raised_in(error)):
+            raise
+        raise InputError(f"{target} was not written, because {library} refused it ({said(error)}).") from error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

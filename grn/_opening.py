@@ -20,6 +20,7 @@ from pathlib import Path
 
 from grn._errors import InputError, near_misses
 from grn._files import user_path
+from grn._libraries import is_out_of_memory, raised_in, said
 
 
 class MissingFileError(InputError, FileNotFoundError):
@@ -107,6 +108,8 @@ def require_file(
 def reading(path: str | os.PathLike[str], what: str = "the file", *, expected: str = "") -> Iterator[None]:
     """Within the block, an error of opening or reading `path` becomes an `InputError` that names its cause.
 
+    So does whatever else a library raises; an error of our own code stays what it is.
+
     Parameters
     ----------
     path, what, expected
@@ -114,8 +117,18 @@ def reading(path: str | os.PathLike[str], what: str = "the file", *, expected: s
     """
     try:
         yield
+    except InputError:
+        raise
     except READING_ERRORS as error:
         raise unreadable(path, error, what, expected=expected) from error
+    except Exception as error:
+        library = raised_in(error)
+        if library is None or is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"{_capital(what)} {os.fsdecode(path)} cannot be read by {library} ({said(error)}). It may be damaged, of "
+            f"another kind than its name says, or written by a newer version: copy it again, or upgrade what reads it."
+        ) from error
 
 
 def unreadable(
@@ -145,12 +158,12 @@ def unreadable(
     No permission to read a.h5ad. Change it with chmod u+r a.h5ad, or copy the file to a folder of yours.
     """
     place = Path(os.fsdecode(path))
-    said = str(error).strip()
+    text = str(error).strip()
     number = _errno(error)
     name = f"{_capital(what)} {place}"
     if number == errno.ENOENT:
         return MissingFileError(_missing(place, what))
-    if (cause := _system_cause(place, number, said, what, name)) is not None:
+    if (cause := _system_cause(place, number, text, what, name)) is not None:
         return InputError(cause)
     if _mode(place, stat.S_ISDIR):
         return InputError(_is_folder(place, what))
@@ -159,16 +172,16 @@ def unreadable(
         return InputError(_is_empty(place, what))
     wanted = f" {expected}" if expected else ""
     there = "" if size is None else f"{size:,} bytes are there; "
-    if isinstance(error, gzip.BadGzipFile) and "not a gzipped file" in said.lower():
+    if isinstance(error, gzip.BadGzipFile) and "not a gzipped file" in text.lower():
         return InputError(
             f"{name} ends in {place.suffix} but is not packed with gzip; it starts with {_start(place)!r}. "
             f"Take {place.suffix} off its name, or download it again.{wanted}"
         )
-    if isinstance(error, EOFError) or any(word in said.lower() for word in _CUT_OFF):
-        return InputError(f"{name} is cut off ({there}{_inner(said)}). Copy or download it again.{wanted}")
+    if isinstance(error, EOFError) or any(word in text.lower() for word in _CUT_OFF):
+        return InputError(f"{name} is cut off ({there}{_inner(text)}). Copy or download it again.{wanted}")
     if isinstance(error, zlib.error | lzma.LZMAError | gzip.BadGzipFile | zipfile.BadZipFile):
-        return InputError(f"{name} is damaged ({there}{_inner(said)}). Copy or download it again.{wanted}")
-    return InputError(f"{name} cannot be read ({_inner(said) or type(error).__name__}).{wanted}")
+        return InputError(f"{name} is damaged ({there}{_inner(text)}). Copy or download it again.{wanted}")
+    return InputError(f"{name} cannot be read ({_inner(text) or type(error).__name__}).{wanted}")
 
 
 def _system_cause(place: Path, number: int | None, said: str, what: str, name: str) -> str | None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from grn._errors import InputError, printable
+from grn._libraries import is_out_of_memory, raised_in, said
 from grn._log import logger
 from grn._memory import free_memory, require_memory, size
 from grn._opening import READING_ERRORS, require_file, unreadable
@@ -103,6 +104,10 @@ def open_text(path: Path, what: str, *, pipe: bool = False) -> Iterator[TextIO]:
         raise unreadable(path, error, what) from error
     except ValueError as error:  # what pandas raises of a table derives from it
         raise InputError(f"{path} is no {noun}, or is cut off: {str(error).strip().rstrip('.')}.") from error
+    except Exception as error:
+        if is_out_of_memory(error) or not (library := raised_in(error)):
+            raise
+        raise InputError(f"{path} is no {noun} that {library} can read ({said(error)}).") from error
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from grn._errors import InputError, on_the_command_line
+from grn._libraries import is_out_of_memory, raised_in, said
 from grn._lock import hold, holds, let_go
 from grn._processes import forget_place, is_first_process, rank, settle_place
 from grn.commands._stopping import Stopped, advise, how_to_go_on, stop_if_asked, stoppable
@@ -215,7 +216,8 @@ def _fail(error: Exception, command: str, code: int) -> NoReturn:
     peer_died = isinstance(error, RuntimeError) and bool(_PEER_DIED.search(str(error)))
     # Before the task runs, a bare ValueError is Hydra's too.
     users = isinstance(error, (InputError, OSError)) or (code == 2 and isinstance(error, ValueError))
-    expected = hydras or peer_died or users
+    no_memory = is_out_of_memory(error)
+    expected = hydras or peer_died or users or no_memory
     if traced or not expected:
         traceback.print_exception(error)
     process = "" if is_first_process() else f"process {rank()}: "
@@ -223,11 +225,18 @@ def _fail(error: Exception, command: str, code: int) -> NoReturn:
         text = "another process of this run stopped, so this one does too; the reason is in its own message"
     elif hydras:
         text = explain(error, command, split_arguments(sys.argv[1:])[1])
+    elif no_memory:
+        text = (
+            f"the memory ran out ({said(error)}). Give fewer cells or genes, data.backed=true, a smaller "
+            "training.batch_size, or a machine with more memory."
+        )
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     elif expected:
         text = str(error)
     else:
-        text = f"{type(error).__name__}: {error}\nThis is a bug in grn, not in your input: please report it."
+        library = raised_in(error)
+        fault = f"{library} raised this, and grn did not expect it" if library else "This is a bug in grn"
+        text = f"{said(error)}\n{fault}, not in your input: please report it."
     show_error(f"{process}{text}")
     raise SystemExit(code) from error

@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from grn._errors import InputError, did_you_mean
+from grn._libraries import is_out_of_memory, raised_in
 from grn.config.plain import plain_config
 from grn.config.registry import PLACES, Buildable
 from grn.config.schema import Data
@@ -239,8 +240,9 @@ def instantiate(place: str, node: Any, /, *arguments: Any, where: str = "", **se
     try:
         return target(*arguments, **{**chosen, **settings})
     except Exception as error:
-        # Lightning has an error of its own for settings that do not fit the machine; it derives from Exception alone.
-        if isinstance(error, InputError) or not (isinstance(error, ValueError) or "Misconfig" in type(error).__name__):
+        # A library refuses settings that do not fit the machine, or asks for a package that is not there.
+        theirs = isinstance(error, ValueError) or raised_in(error)
+        if isinstance(error, InputError) or is_out_of_memory(error) or not theirs:
             raise
         raise InputError(f"{where} cannot be built: {error}") from error
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from grn._errors import InputError
+from grn._errors import InputError, setting
 from grn._log import logger
 from grn.data.given import require_anndata
 from grn.data.groups import read_groups
@@ -146,8 +146,8 @@ def check(
     require_anndata(adata, "grn.pp.check")
     source = pick(adata, layer)
     cells, names = pd.Index(adata.obs_names), pd.Index(source.var.index)
-    _require_unique(names, "gene", "adata.var_names_make_unique()")
-    _require_unique(cells, "cell", "adata.obs_names_make_unique()")
+    _require_unique(names, "gene", setting("data.gene_names=COLUMN of var", "adata.var_names_make_unique()"))
+    _require_unique(cells, "cell", setting("numbers in the file", "adata.obs_names_make_unique()"))
     if len(cells) < MIN_CELLS:
         raise InputError(f"{len(cells)} cells; a network needs at least {MIN_CELLS}. Is the table genes x cells?")
     if not len(names):
@@ -221,14 +221,21 @@ def _require_finite(x: Matrix, names: pd.Index, source: Source) -> None:
     if count:
         raise InputError(
             f"{source.label} holds {count:,} NaN or infinite values in {len(columns):,} genes "
-            f"({examples(names[columns])}); expected finite numbers. Fill or drop them, for example "
-            "adata = adata[:, numpy.isfinite(adata.to_df()).all()]."
+            f"({examples(names[columns])}); expected finite numbers. "
+            + setting(
+                "Fill or drop them in the file, or take another matrix with data.layer=NAME.",
+                "Fill or drop them, for example adata = adata[:, numpy.isfinite(adata.to_df()).all()].",
+            )
         )
+
+
+def _allowed() -> str:
+    return setting("allow_negative=true", "allow_negative=True")
 
 
 def _accept_scaled(content: Content, adata: AnnData, source: Source, allow_negative: bool) -> Content:
     if allow_negative:
-        return replace(content, kind="continuous", reason=f"{content.reason}; allow_negative=True")
+        return replace(content, kind="continuous", reason=f"{content.reason}; {_allowed()}")
     others = usable(adata, source.label)
     advice = (
         f"This AnnData also has {', '.join(others)}: give that."
@@ -236,11 +243,11 @@ def _accept_scaled(content: Content, adata: AnnData, source: Source, allow_negat
         else ("This AnnData holds nothing else that could be used: go back to the counts, or to values before scaling.")
     )
     if -0.05 * content.maximum <= content.minimum < 0:
-        advice += " If the negative values are noise around zero, clip them: adata.X = adata.X.clip(min=0)."
+        clip = setting("set them to zero in the file", "clip them: adata.X = adata.X.clip(min=0)")
+        advice += f" If the negative values are noise around zero, {clip}."
     raise InputError(
         f"{source.label} looks scaled or corrected ({content.reason}); expected counts or log-normalised "
-        f"values, whose zeros and proportions mean something. {advice} To use the values as they are: "
-        "allow_negative=True."
+        f"values, whose zeros and proportions mean something. {advice} To use the values as they are: {_allowed()}."
     )
 
 

@@ -7,7 +7,7 @@ from typing import overload
 
 import pandas as pd
 
-from grn._errors import InputError, did_you_mean
+from grn._errors import InputError, did_you_mean, setting
 from grn.data.identifiers import examples
 
 
@@ -48,9 +48,13 @@ def read_groups(obs: pd.DataFrame, column: str, argument: str = "group_by") -> p
     missing = int(values.isna().sum())
     if missing:
         kind = argument.partition("_")[0]
+        own = f"or give them a {kind} of their own"
         raise InputError(
-            f"{missing:,} of {len(values):,} cells have no {kind} in adata.obs[{column!r}]. Leave them out: "
-            f"adata = adata[adata.obs[{column!r}].notna()].copy(), or give them a {kind} of their own."
+            f"{missing:,} of {len(values):,} cells have no {kind} in adata.obs[{column!r}]. "
+            + setting(
+                f"Leave them out of the file, {own} there.",
+                f"Leave them out: adata = adata[adata.obs[{column!r}].notna()].copy(), {own}.",
+            )
         )
     ordered = _categories(values, column)
     if len(values) >= 10 and len(ordered) > len(values) / 2:
@@ -102,7 +106,7 @@ def _categories(values: pd.Series, column: str) -> list:
     if pd.api.types.is_float_dtype(values) and any(value != round(value) for value in distinct):
         raise InputError(
             f"adata.obs[{column!r}] holds fractions ({examples(distinct)}): a measurement, not groups. "
-            "Cut it into intervals first, for example with pandas.cut."
+            + setting("Cut it into intervals first.", "Cut it into intervals first, for example with pandas.cut.")
         )
     as_numbers = pd.to_numeric(pd.Series([str(value) for value in distinct]), errors="coerce")
     if not as_numbers.isna().any():

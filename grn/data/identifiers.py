@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from grn._errors import setting
+
 _ENSEMBL = re.compile(r"^ENS([A-Z]{3,4})?G\d{11}(\.\d+)?$")
 _BARCODE = re.compile(r"^(.*[_:#-])?[ACGT]{10,}([-_.]\w+)*$")
 _NUMBERED = re.compile(r"^([A-Za-z_]+[._-]?)\d+$")
@@ -117,14 +119,14 @@ def mismatch(
     hints: list[str] = []
     if cells is not None and (look_like_barcodes(genes) or len(set(listed) & set(cells)) >= 2):
         return (
-            "The genes seem to be the rows: the table is genes x cells. Transpose it: data.transpose=true on the "
-            "command line, adata = adata.T in Python."
+            "The genes seem to be the rows: the table is genes x cells. Transpose it: "
+            f"{setting('data.transpose=true', 'adata = adata.T')}."
         )
     column = column_with(listed, var) if var is not None else None
     if column is not None:
         hints.append(
             f"The column var[{column[0]!r}] holds {column[1]} of the listed names. Take them from there: "
-            f"data.gene_names={column[0]} on the command line, grn.pp.name_genes(adata, {column[0]!r}) in Python."
+            + setting(f"data.gene_names={column[0]}.", f"grn.pp.name_genes(adata, {column[0]!r}).")
         )
     elif kind == "Ensembl":
         hints.append(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from grn._errors import InputError, did_you_mean
+from grn._errors import InputError, argument, did_you_mean, setting
 from grn.data.matrix import describe, to_memory
 
 if TYPE_CHECKING:
@@ -53,21 +53,24 @@ def pick(adata: AnnData, layer: str | None) -> Source:
         return Source("X", adata.X, adata.var, "asked for")
     if layer in adata.layers:
         if layer == "raw" and adata.raw is not None:
-            raise InputError("layer='raw' could be adata.raw or adata.layers['raw']: rename or delete one of them.")
+            raise InputError(
+                f"{argument('layer', 'raw', 'data')} could be the slot raw or layers['raw']: rename or "
+                "delete one of them."
+            )
         return Source(f"layers[{layer!r}]", adata.layers[layer], adata.var, "asked for")
     if layer == "raw":
         if adata.raw is None:
-            raise InputError(f"layer='raw', but this AnnData has no raw. {_there(adata)}")
+            raise InputError(f"{argument('layer', 'raw', 'data')}, but this AnnData has no raw. {_there(adata)}")
         return Source("raw.X", adata.raw.X, adata.raw.var, "asked for")
     choices = [*adata.layers, "X", *(["raw"] if adata.raw is not None else [])]
     raise InputError(f"There is no layer {layer!r}.{did_you_mean(layer, choices)} {_there(adata)}")
 
 
 def _there(adata: AnnData) -> str:
-    names = [f"'{name}'" for name in adata.layers]
-    names += ["'X'"] if adata.X is not None else []
-    names += ["'raw'"] if adata.raw is not None else []
-    return f"layer= can be {', '.join(names)}." if names else "This AnnData holds no matrix at all."
+    names = [*adata.layers, *(["X"] if adata.X is not None else []), *(["raw"] if adata.raw is not None else [])]
+    if not names:
+        return "This AnnData holds no matrix at all."
+    return f"{setting('data.layer=', 'layer=')} can be {', '.join(setting(name, repr(name)) for name in names)}."
 
 
 def usable(adata: AnnData, besides: str) -> list[str]:
@@ -85,5 +88,5 @@ def usable(adata: AnnData, besides: str) -> list[str]:
         except (InputError, TypeError, ValueError):
             continue
         if kind != "scaled":
-            found.append(f"layer={name!r} ({kind})")
+            found.append(f"{argument('layer', name, 'data')} ({kind})")
     return found

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from grn._errors import InputError
+from grn._errors import InputError, setting
 from grn._log import logger
 
 Matrix: TypeAlias = np.ndarray | sparse.csr_matrix
@@ -65,7 +65,8 @@ def to_memory(matrix: Any, name: str) -> Matrix:
     """
     if matrix is None:
         raise InputError(
-            f"{name} is empty: this AnnData holds no matrix there. Give layer= the name of a filled layer."
+            f"{name} is empty: this AnnData holds no matrix there. Give {setting('data.layer=', 'layer=')} the name "
+            "of a filled layer."
         )
     if hasattr(matrix, "compute"):
         logger.info("%s is a lazy (dask) array, which is read into memory.", name)

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grn._errors import InputError, did_you_mean
+from grn._errors import InputError, argument, did_you_mean, setting
 from grn._log import logger
 from grn._opening import reading, require_file
 from grn.data.gene_names import name_genes, number_repeated_names
@@ -90,9 +90,12 @@ def read_expression(
     place = require_file(path, folder=True)
     kind = _kind(place, format)
     if backed and kind != "h5ad":
-        raise InputError(f"backed=True works for .h5ad files only, {place.name} is read as {kind}.")
+        raise InputError(f"{_backed()} works for .h5ad files only, {place.name} is read as {kind}.")
     if backed and transpose:
-        raise InputError("backed=True and transpose=True cannot be combined: read the file into memory.")
+        raise InputError(
+            f"{_backed()} and {setting('data.transpose=true', 'transpose=True')} cannot be combined: read the file "
+            "into memory."
+        )
     with reading(place):
         adata = _read(place, kind, backed=backed, modality=modality, layer=layer)
     if transpose:
@@ -103,6 +106,10 @@ def read_expression(
         number_repeated_names(adata)
     logger.info("Read %s as %s: %d cells, %d genes.", place, kind, adata.n_obs, adata.n_vars)
     return adata
+
+
+def _backed() -> str:
+    return setting("data.backed=true", "backed=True")
 
 
 def _read(path: Path, kind: str, *, backed: bool, modality: str | None, layer: str | None) -> AnnData:
@@ -131,7 +138,8 @@ def _kind(path: Path, format: str) -> str:
     kinds = list(dict.fromkeys(ENDINGS.values()))
     if format != "auto" and format not in kinds:
         raise InputError(
-            f"format={format!r} is unknown.{did_you_mean(format, kinds)} It can be 'auto' or {', '.join(kinds)}."
+            f"{argument('format', format, 'data')} is unknown.{did_you_mean(format, kinds)} It can be auto or "
+            f"{', '.join(kinds)}."
         )
     if format in ("auto", "h5ad") and _is_zarr(path):
         return "zarr"
@@ -145,7 +153,7 @@ def _kind(path: Path, format: str) -> str:
     if ending is None:
         raise InputError(
             f"Cannot tell what {path.name} is by its ending. Expected {', '.join(ENDINGS)} or a 10x folder. Give "
-            "format= if it is one of these under another name."
+            f"{setting('data.format=', 'format=')} if it is one of these under another name."
         )
     if ending == ".h5":
         from grn.data.formats.hdf5 import looks_like_h5ad

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from grn._errors import InputError, did_you_mean, near_misses
+from grn._errors import InputError, argument, did_you_mean, near_misses, setting
 from grn._tables import open_text
 
 LISTS = ("human", "mouse")
@@ -202,18 +202,23 @@ def _parse(spec: TFSpec, genes: pd.Index) -> tuple[str | list[str], list[str], l
     added = [item[1:].strip() for item in changes if item.startswith("+")]
     removed = [item[1:].strip() for item in changes if item.startswith("-")]
     if not rest:
-        raise InputError(f"tf={spec!r} names no list to start from. Write tf='human,+GENE' or tf=['GENE1', 'GENE2'].")
+        raise InputError(
+            f"tf={spec!r} names no list to start from. Write {argument('tf', 'human,+GENE')} or {_several()}."
+        )
     if isinstance(spec, str):
         if len(rest) > 1:
             raise InputError(
                 f"tf={spec!r}: after the list's name, {rest[1]!r} needs + or - before it "
-                "(tf='human,+GENE,-GENE'). Names alone are given as a list: tf=['GENE1', 'GENE2'] in "
-                "Python, tf=[GENE1,GENE2] on the command line."
+                f"({argument('tf', 'human,+GENE,-GENE')}). Names alone are given as a list: {_several()}."
             )
         return _list_or_file(rest[0], genes), added, removed
     if len(rest) == 1 and rest[0] not in genes and (rest[0] in (*LISTS, ALL) or Path(rest[0]).is_file()):
         return rest[0], added, removed
     return list(dict.fromkeys(rest)), added, removed
+
+
+def _several() -> str:
+    return setting("tf=[GENE1,GENE2]", "tf=['GENE1', 'GENE2']")
 
 
 def _list_or_file(name: str, genes: pd.Index) -> str:
@@ -228,7 +233,7 @@ def _list_or_file(name: str, genes: pd.Index) -> str:
     if name in genes:
         raise InputError(
             f"tf={name!r} is a gene of the data, but neither a list nor a file. Names are given as a list: "
-            f"tf=[{name!r}, ...] in Python, tf=[{name},...] on the command line."
+            f"{setting(f'tf=[{name},...]', f'tf=[{name!r}, ...]')}."
         )
     siblings: list[str] = []
     if path.parent.is_dir():

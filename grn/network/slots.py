@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from grn._errors import InputError, did_you_mean
+from grn._errors import InputError, did_you_mean, setting
 from grn._log import logger
 from grn.network.metadata import CONVENTION, dump_params, version
 from grn.network.network import GeneNetwork
@@ -55,7 +55,10 @@ def add_to_anndata(adata: AnnData, network: GeneNetwork, key_added: str = "grn")
     if names.has_duplicates:
         raise InputError(
             f"The genes of the AnnData are not unique, e.g. {names[names.duplicated()][0]!r}; "
-            "call adata.var_names_make_unique() before inferring the network."
+            + setting(
+                "give other names with data.gene_names=COLUMN of var.",
+                "call adata.var_names_make_unique() before inferring the network.",
+            )
         )
     place = names.get_indexer(network.genes)
     if (place < 0).any():
@@ -101,7 +104,7 @@ def from_anndata(adata: AnnData, key: str = "grn") -> GeneNetwork:
         raise KeyError(
             f"adata.uns[{key!r}] holds no network"
             + (f"; there is one under {', '.join(map(repr, held))}." if held else ".")
-            + " Run grn.tl.infer(adata) first, or name its key."
+            + f" {setting('Make one with grn train', 'Run grn.tl.infer(adata) first')}, or name its key."
         )
     edges = slot["edges"].reset_index(drop=True)
     for column in ("source", "target", "group"):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grn._errors import InputError
+from grn._errors import InputError, setting
 from grn._log import logger
 
 # What may be known of an edge besides its weight; each column lies between 0 and 1 and may be absent.
@@ -107,7 +107,8 @@ def clean_edges(edges: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise InputError(
             f"The edges lack {', '.join(map(repr, missing))}; expected the columns source, target and "
-            f"weight, got {', '.join(map(repr, edges.columns))}. Rename yours with edges.rename(columns=...)."
+            f"weight, got {', '.join(map(repr, edges.columns))}. "
+            + setting("Rename those of the file.", "Rename yours with edges.rename(columns=...).")
         )
     kept = ("source", "target", "weight", "sign", *EVIDENCE, "group")
     extra = [str(name) for name in edges if name not in kept]

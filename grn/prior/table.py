@@ -10,7 +10,7 @@ import pandas as pd
 from grn._edge_tables import SIGNS, edge_columns, known_names
 from grn._errors import InputError, near_misses
 from grn._files import user_path
-from grn._opening import require_file
+from grn._opening import reading, require_file
 from grn._tables import read_text_table, require_parquet
 
 # Ours first, then those of decoupler, DoRothEA, pySCENIC and BEELINE.
@@ -54,13 +54,9 @@ def read_prior(path: str | os.PathLike[str]) -> pd.DataFrame:
             where=str(path),
         )
     require_file(path, "the table of prior knowledge")
-    try:
+    with reading(path, "the table of prior knowledge"):
         require_parquet(path)
         table = pd.read_parquet(path)
-    except InputError:
-        raise
-    except (ValueError, OSError, EOFError) as error:  # what pandas and pyarrow raise derives from these
-        raise InputError(f"{path} cannot be read as a table of prior knowledge: {error}") from error
     return clean_prior(table, where=str(path))
 
 

@@ -12,7 +12,7 @@ import scanpy as sc
 from scipy import sparse
 
 import grn.pp
-from grn._errors import InputError
+from grn._errors import InputError, on_the_command_line
 from grn.data import CheckedData, check
 
 SETS = [
@@ -196,7 +196,11 @@ def test_a_list_that_fits_by_accident_is_refused() -> None:
 def test_ensembl_identifiers_with_symbols_in_a_column(counts: anndata.AnnData) -> None:
     counts.var["gene_symbols"] = counts.var_names
     counts.var_names = [f"ENSG{number:011d}" for number in range(counts.n_vars)]
-    with pytest.raises(InputError, match=r"var\['gene_symbols'\] holds 4 .*data\.gene_names=gene_symbols on"):
+    with pytest.raises(
+        InputError, match=r"var\['gene_symbols'\] holds 4 .*grn\.pp\.name_genes\(adata, 'gene_symbols'\)\."
+    ):
+        check(counts)
+    with on_the_command_line(), pytest.raises(InputError, match=r"from there: data\.gene_names=gene_symbols\."):
         check(counts)
     del counts.var["gene_symbols"]
     with pytest.raises(InputError, match=r"Ensembl identifiers \(ENSG00000000000\), the list has symbols"):
@@ -204,7 +208,9 @@ def test_ensembl_identifiers_with_symbols_in_a_column(counts: anndata.AnnData) -
 
 
 def test_genes_in_rows_are_noticed(counts: anndata.AnnData) -> None:
-    with pytest.raises(InputError, match=r"genes x cells. Transpose it: data\.transpose=true .*adata = adata\.T"):
+    with pytest.raises(InputError, match=r"genes x cells. Transpose it: adata = adata\.T\."):
+        check(counts.T)
+    with on_the_command_line(), pytest.raises(InputError, match=r"genes x cells. Transpose it: data\.transpose=true\."):
         check(counts.T)
 
 

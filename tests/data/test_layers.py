@@ -37,7 +37,7 @@ def test_raw_that_is_absent_is_refused(counts: anndata.AnnData) -> None:
 def test_raw_that_is_ambiguous_is_refused(counts: anndata.AnnData) -> None:
     counts.raw = counts
     counts.layers["raw"] = counts.X.copy()
-    with pytest.raises(InputError, match=r"could be adata.raw or"):
+    with pytest.raises(InputError, match=r"could be the slot raw or"):
         pick(counts, "raw")
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from grn._errors import InputError, did_you_mean, setting
+from grn._errors import InputError, argument, did_you_mean, setting
+from grn._libraries import is_out_of_memory
 from grn._log import logger
 from grn._opening import packed_with, reading, require_file, unreadable
 from grn.data.formats.declared import require_room, require_stored
@@ -48,7 +49,8 @@ def open_hdf5(path: Path) -> h5py.File:
             start = stream.read(12)
         raise InputError(
             f"{path} is not an HDF5 file ({path.stat().st_size:,} bytes; it starts with {start!r}), so it is no .h5ad, "
-            ".h5 or .loom. Was a web page or a table saved under this name? Give format= to read it as what it is."
+            ".h5 or .loom. Was a web page or a table saved under this name? Give "
+            f"{setting('data.format=', 'format=')} to read it as what it is."
         ) from error
 
 
@@ -103,6 +105,8 @@ def read_h5ad(path: Path, *, backed: bool = False, modality: str | None = None, 
     except InputError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         if not is_unknown(error):
             raise _not_understood(path, error) from error
     if backed:
@@ -165,11 +169,13 @@ def pick_modality(names: list[str], modality: str | None, where: str) -> str:
             logger.info("%s holds one modality, %r, which is read.", where, names[0])
             return names[0]
         raise InputError(
-            f"{where} holds {len(names)} modalities: {there}. Say which to read: modality={_first(names)}."
+            f"{where} holds {len(names)} modalities: {there}. Say which to read: "
+            f"{setting('data.modality=', 'modality=')}{_first(names)}."
         )
     if modality not in names:
         raise InputError(
-            f"modality={modality!r}: {where} has none of this name.{did_you_mean(modality, names)} It has {there}."
+            f"{argument('modality', modality, 'data')}: {where} has none of this name."
+            f"{did_you_mean(modality, names)} It has {there}."
         )
     return modality
 
@@ -178,7 +184,8 @@ def refuse_modality(path: Path, modality: str | None) -> None:
     """Refuse `modality` for a file that has none."""
     if modality is not None:
         raise InputError(
-            f"modality={modality!r}: {path} holds one AnnData, not several modalities. Leave modality out."
+            f"{argument('modality', modality, 'data')}: {path} holds one AnnData, not several modalities. "
+            "Leave modality out."
         )
 
 
@@ -218,6 +225,8 @@ def _understood(path: Path, group: Any, layer: str | None) -> AnnData:
     except InputError:
         raise
     except _NOT_UNDERSTOOD as error:
+        if is_out_of_memory(error):
+            raise
         raise _not_understood(path, error) from error
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from grn._errors import InputError
+from grn._errors import InputError, setting
 from grn._log import logger
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def newer(where: str, place: str, error: BaseException) -> InputError:
     said = str(error).partition(" You may need")[0]
     return InputError(
         f"{where}: {place} was written by a newer anndata than {version('anndata')}, which is installed ({said}) "
-        "Upgrade it: pip install --upgrade anndata. Or give another matrix of the file with layer=."
+        "Upgrade it: pip install --upgrade anndata. Or give another matrix of the file with "
+        f"{setting('data.layer=', 'layer=')}."
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from grn._errors import InputError
+from grn._errors import InputError, setting
 from grn._log import logger
 from grn._opening import READING_ERRORS, unreadable
 from grn.network.table import EVIDENCE
@@ -29,7 +29,7 @@ def refuse_groups(network: GeneNetwork, name: str) -> None:
         raise InputError(
             f"A {name} file has no place for groups, and this network has {len(network.groups)}: "
             f"{', '.join(map(repr, network.groups[:3]))}... Write one of them with "
-            f"network.of_group({network.groups[0]!r}).write(...)."
+            + setting(f"group={network.groups[0]}.", f"network.of_group({network.groups[0]!r}).write(...).")
         )
 
 
@@ -38,7 +38,8 @@ def refuse_many(network: GeneNetwork, name: str, limit: int) -> None:
     if len(network) > limit:
         raise InputError(
             f"{name} is for at most {limit:,} edges, and this network has {len(network):,}. Write "
-            f"fewer, e.g. network.top({limit}) or network.per_target(10), or choose parquet or tsv."
+            f"fewer, e.g. {setting(f'top={limit}', f'network.top({limit})')} or "
+            f"{setting('per_target=10', 'network.per_target(10)')}, or choose parquet or tsv."
         )
 
 
@@ -68,11 +69,20 @@ def broken(path: Path, name: str, error: Exception) -> InputError:
             path,
             error,
             "the network",
-            expected=f"Expected {name}; if it is of another kind, name that with format=...",
+            expected=f"Expected {name}; if it is of another kind, {another_kind(path)}",
         )
     return InputError(
-        f"{path} cannot be read as {name}: {error} The file may be cut short or of another kind; "
-        "name its kind with format=..., or write it again."
+        f"{path} cannot be read as {name}: {error} The file may be cut short or of another kind: "
+        f"{another_kind(path)}, or write it again."
+    )
+
+
+def another_kind(path: Path) -> str:
+    """How to say of which format a network is: by an argument, which commands that read one lack, or by its ending."""
+    return setting(
+        f"say so by its ending: mv {path} {path.with_suffix('')}.ENDING with an ending of docs/formats.md, such as "
+        ".scenic.tsv",
+        "name that with format=...",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grn._errors import InputError
+from grn._errors import InputError, setting
 from grn._log import logger
 from grn.network.formats.checks import refuse_groups, refuse_names
 from grn.network.metadata import CONVENTION, version
@@ -32,8 +32,8 @@ def write(network: GeneNetwork, path: Path) -> None:
     dataset = network.params.get("dataset_id")
     if dataset is None:
         logger.warning(
-            "The prediction for geneRNIB names no dataset: set network.params['dataset_id'] = '...' before writing, or "
-            "adata.uns['dataset_id'] in the file."
+            "The prediction for geneRNIB names no dataset: set %suns['dataset_id'] in the file.",
+            setting("", "network.params['dataset_id'] = '...' before writing, or adata."),
         )
     uns = {
         "dataset_id": UNKNOWN if dataset is None else str(dataset),

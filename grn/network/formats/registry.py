@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from grn._errors import InputError, did_you_mean
 from grn._files import atomic_path, user_path
 from grn._log import logger
-from grn._opening import require_file
+from grn._opening import reading, require_file
 from grn.network.formats import (
     beeline,
     celloracle,
@@ -25,6 +25,7 @@ from grn.network.formats import (
     sif,
     text,
 )
+from grn.network.formats.checks import another_kind
 
 if TYPE_CHECKING:
     from grn.network.network import GeneNetwork
@@ -113,7 +114,7 @@ def find_format(path: Path, name: str | None) -> Format:
     raise InputError(
         f"The ending of {path.name!r} names no format of networks; expected one of "
         f"{', '.join(ending for ending in endings if not ending.endswith('.gz'))}."
-        f"{did_you_mean(path.suffix, endings)} Or give format=..."
+        f"{did_you_mean(path.suffix, endings)} Or {another_kind(path)}."
     )
 
 
@@ -138,9 +139,10 @@ def read_network(path: str | Path, format: str | None = None) -> GeneNetwork:
             )
         path = inside
     chosen = find_format(path, format)
-    if format is None and chosen.name in ("tsv", "csv"):
-        chosen = _by_columns(path) or chosen
-    return chosen.read(path)
+    with reading(path, "the network"):
+        if format is None and chosen.name in ("tsv", "csv"):
+            chosen = _by_columns(path) or chosen
+        return chosen.read(path)
 
 
 def _by_columns(path: Path) -> Format | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from grn._errors import InputError
 from grn._log import logger
 from grn._tables import layout_of, names_of, read_named, require_names, warn_of_formulas
-from grn.network.formats.checks import refuse_names
+from grn.network.formats.checks import another_kind, refuse_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,8 +76,8 @@ def read_table(path: Path, tool: str, columns: list[str]) -> pd.DataFrame:
     names = names_of(found)
     if missing := [name for name in columns if name not in names]:
         raise InputError(
-            f"{path} is no table of {tool}: it has no {', '.join(missing)} among its columns {', '.join(names)}. Read "
-            "a table of another kind with another format=..."
+            f"{path} is no table of {tool}: it has no {', '.join(missing)} among its columns {', '.join(names)}. If it "
+            f"is of another kind, {another_kind(path)}."
         )
     text = {names.index(name): str for name in columns[:2]}
     return read_named(path, found, _WHAT, dtype=text, float_precision=_EXACT)[columns]
