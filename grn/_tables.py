@@ -31,9 +31,16 @@ BLANKS = r"\s+"
 _SEPARATORS = ("\t", ",", ";")
 _WORDS = {"\t": "tabs", ",": "commas", ";": "semicolons", BLANKS: "blanks"}
 _LOOKED_AT = 12  # lines
+_PEEKED = 4096  # bytes
 _DECLARED = re.compile(r'"?sep=(?P<separator>.)"?')
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+")
-_BYTE_ORDER = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# That of UTF-32 begins like that of UTF-16.
+_BYTE_ORDER = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    **dict.fromkeys((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),
+    **dict.fromkeys((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"),
+}
 # A spreadsheet takes a cell for a formula that begins so.
 _FORMULA = re.compile(r"[=+\-@\t\r].")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+|inf|nan)(e[+-]?\d+)?", re.IGNORECASE)
@@ -93,6 +100,11 @@ def open_text(path: Path, what: str, *, pipe: bool = False) -> Iterator[TextIO]:
             if magic := _magic(start):
                 raise InputError(f"{path} is no {noun}, because it is no text: it is {magic}.")
             encoding = next((name for mark, name in _BYTE_ORDER.items() if start.startswith(mark)), "utf-8")
+            if encoding in ("utf-8", "utf-8-sig") and b"\0" in content.peek(_PEEKED)[:_PEEKED]:
+                raise InputError(
+                    f"{path} is no {noun}: it holds null characters. If it is text in UTF-16, convert it: "
+                    f"iconv -f utf-16le -t utf-8 {path} > {path.parent / ('utf8_' + path.name)}"
+                )
             # Line ends as they are: a carriage return may be part of a name in quotes.
             with io.TextIOWrapper(content, encoding=encoding, newline="") as stream:
                 yield stream
@@ -401,6 +413,12 @@ def require_names(path: Path, found: Layout, known: Iterable[str], wanted: Seque
 def named_decimal_comma(values: Iterable[Any]) -> bool:
     """Whether a text is a number with a decimal comma."""
     return any(isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value.strip()) for value in values)
+
+
+def thousands_apart(values: Iterable[Any]) -> bool:
+    """Whether every text among the values is a number whose thousands are set apart by commas, as in `12,345`."""
+    texts = [value.strip() for value in values if isinstance(value, str) and not _NUMBER.fullmatch(value.strip())]
+    return bool(texts) and all(map(_THOUSANDS.fullmatch, texts))
 
 
 def require_parquet(path: Path) -> None:

@@ -139,7 +139,7 @@ def test_what_looks_like_annotation_is_named(tmp_path: Path, caplog: pytest.LogC
     (tmp_path / "x.csv").write_text("gene,Length,c1,c2\nA,1200,1,0\nB,900,2,3\n")
     with caplog.at_level(logging.WARNING, logger="grn"):
         read_expression(tmp_path / "x.csv", transpose=True)
-    assert "Length in the header of x.csv looks like annotation" in caplog.text
+    assert "(Length) in the header of x.csv looks like annotation" in caplog.text
 
 
 def test_blanks_around_names_of_genes_are_left_out_with_a_word(
@@ -228,3 +228,46 @@ def test_parquet_of_more_rows_than_fit_is_refused(tmp_path: Path, monkeypatch: p
     for read in (GeneNetwork.read, read_prior):
         with pytest.raises(InputError, match=r"by its header 100,000 rows x 3 columns, needs 2\.3 MiB of memory"):
             read(tmp_path / "n.parquet")
+
+
+FEW_CELLS = "cell,Gata1,Klf1\nc1,1,2\nc2,3,0\n"
+
+
+def test_utf_16_without_a_mark_is_named_and_utf_32_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(FEW_CELLS.encode("utf-16-le"))
+    with pytest.raises(InputError, match=r"holds null characters.*iconv -f utf-16le -t utf-8 .*a\.csv > .*utf8_a\.csv"):
+        read_expression(path)
+    path.write_bytes(FEW_CELLS.encode("utf-32"))
+    assert read_expression(path).var_names.tolist() == ["Gata1", "Klf1"]
+
+
+def test_annotation_between_the_numbers_gets_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "counts.txt"
+    path.write_text("# Program:featureCounts\nGeneid\tChr\tLength\tc1\tc2\tStrand\tc3\nGata1\tchr1\t900\t1\t2\t+\t3\n")
+    with pytest.raises(InputError, match=r"cut -f1,4-5,7 .*counts\.txt > .*numbers_counts\.txt"):
+        read_expression(path, transpose=True)
+    path.write_text("cell;Gata1;kind\nc1;1;T\n")
+    with pytest.raises(InputError, match=r"cut -d';' -f1-2 |cut -d';' -f1,2 "):
+        read_expression(path)
+    path.write_text("cell kind\nc1 T\n")
+    with pytest.raises(InputError, match=r"keep annotation in a file of its own"):
+        read_expression(path)
+
+
+def test_lines_that_end_with_a_separator(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(FEW_CELLS.replace("\n", ",\n"))
+    assert read_expression(path).var_names.tolist() == ["Gata1", "Klf1"]
+    path.write_text("cell,Gata1,\nc1,1,2\n")
+    with pytest.raises(InputError, match="has no name in the header, but values"):
+        read_expression(path)
+
+
+def test_thousands_are_not_taken_for_decimals(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('cell,Gata1,Klf1\nc1,"1,200","12,345,678"\nc2,"3,000",7\n')
+    with pytest.raises(InputError, match="sets thousands apart with commas"):
+        read_expression(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("cell;Gata1;Klf1\nc1;1,2;0,5\nc2;3,0;7\n")
+    with pytest.raises(InputError, match="has decimal commas"):
+        read_expression(tmp_path / "a.csv")

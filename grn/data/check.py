@@ -147,7 +147,7 @@ def check(
     source = pick(adata, layer)
     cells, names = pd.Index(adata.obs_names), pd.Index(source.var.index)
     _require_unique(names, "gene", setting("data.gene_names=COLUMN of var", "adata.var_names_make_unique()"))
-    _require_unique(cells, "cell", setting("numbers in the file", "adata.obs_names_make_unique()"))
+    _require_unique(cells, "cell", setting("names of your own in the file", "adata.obs_names_make_unique()"))
     if len(cells) < MIN_CELLS:
         raise InputError(f"{len(cells)} cells; a network needs at least {MIN_CELLS}. Is the table genes x cells?")
     if not len(names):

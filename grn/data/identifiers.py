@@ -15,6 +15,11 @@ _BARCODE = re.compile(r"^(.*[_:#-])?[ACGT]{10,}([-_.]\w+)*$")
 _NUMBERED = re.compile(r"^([A-Za-z_]+[._-]?)\d+$")
 
 
+def is_ensembl(name: str) -> bool:
+    """Whether a name is an Ensembl identifier of a gene, with or without a version."""
+    return _ENSEMBL.match(name) is not None
+
+
 def identify(names: Iterable[str]) -> tuple[str, str]:
     """Kind of the gene names and a guess of the species.
 

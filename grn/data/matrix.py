@@ -27,6 +27,8 @@ Matrix: TypeAlias = np.ndarray | sparse.csr_matrix
 TARGET_SUM = 1_000.0
 # log2 of a million transcripts is 19.9: nothing a logarithm of single-cell counts can exceed.
 LARGEST_LOG = 20.0
+# ln(1 + ln(1 + 10^10)): what was logged twice lies below.
+LARGEST_TWICE = 3.2
 # Counts that went through expm1(log1p(.)) come back with this much rounding error at most.
 WHOLE = 1e-3
 _CHUNK_VALUES = 4_000_000
@@ -231,6 +233,11 @@ def describe(matrix: Matrix, *, logged: bool = False) -> Content:
     if _equal(undone, 1e-2):
         reason = f"{span}; without the logarithm every cell adds up to {np.median(undone):.5g}"
         return Content("log-normalised", reason, **facts)
+    twice = totals(np.expm1(np.expm1(sample))) if maximum <= LARGEST_TWICE else np.empty(0)
+    if _equal(twice, 1e-2):
+        reason = f"{span}; without two logarithms every cell adds up to {np.median(twice):.5g}"
+        note = "the values seem to be logged twice: give them logged once, or the counts"
+        return Content("log-normalised", reason, notes=(note,), **facts)
     if _unit_variance(matrix):
         return Content(
             "scaled", "every gene has standard deviation 1, as after sc.pp.scale(zero_center=False)", **facts

@@ -18,7 +18,10 @@ import numpy as np
 import pandas as pd
 
 from grn._errors import InputError, argument, did_you_mean, near_misses, setting
+from grn._files import user_path
+from grn._log import logger
 from grn._tables import open_text
+from grn.data.identifiers import is_ensembl
 
 LISTS = ("human", "mouse")
 ALL = "all"
@@ -155,6 +158,8 @@ def resolve_tfs(spec: TFSpec, genes: Sequence[str] | pd.Index, *, dropped: Colle
         label = f"{label}, {', '.join(changes)}"
 
     position = {str(gene): index for index, gene in enumerate(genes)}
+    listed = [same.get(name, name) for name in listed] if (same := _without_versions(listed, position)) else listed
+    asked_singly = [name for name in asked_singly if name not in same]
     positions = np.array(sorted(position[name] for name in listed if name in position), dtype=np.int64)
     absent = _explain([name for name in asked_singly if name not in position], position, set(dropped))
     for name in removed:
@@ -162,6 +167,23 @@ def resolve_tfs(spec: TFSpec, genes: Sequence[str] | pd.Index, *, dropped: Colle
             absent[name] = f"not in the list, so there is nothing to take out.{did_you_mean(name, before)}"
     names = tuple(str(name) for name in genes[positions])
     return TFSelection(label, tuple(listed), names, positions, absent)
+
+
+def _without_versions(listed: Iterable[str], present: Collection[str]) -> dict[str, str]:
+    """Listed Ensembl identifiers that the data have under another version, each with its name there."""
+    missing = [name for name in listed if name not in present and is_ensembl(name)]
+    if not missing:
+        return {}
+    versions: dict[str, list[str]] = {}
+    for gene in present:
+        if is_ensembl(gene):
+            versions.setdefault(gene.partition(".")[0], []).append(gene)
+    found = {name: versions.get(name.partition(".")[0], []) for name in missing}
+    same = {name: genes[0] for name, genes in found.items() if len(genes) == 1}
+    if same:
+        name, gene = next(iter(same.items()))
+        logger.info("%d Ensembl identifiers match without their version, such as %s and %s.", len(same), name, gene)
+    return same
 
 
 def _explain(missing: list[str], present: Collection[str], dropped: set[str]) -> dict[str, str]:
@@ -185,7 +207,7 @@ def _parse(spec: TFSpec, genes: pd.Index) -> tuple[str | list[str], list[str], l
     if isinstance(spec, os.PathLike):
         return _list_or_file(os.fspath(spec), genes), [], []
     if isinstance(spec, str):
-        if Path(spec).is_file() or "," not in spec:
+        if user_path(spec).is_file() or "," not in spec:
             return _list_or_file(spec.strip(), genes), [], []
         items = [item.strip() for item in spec.split(",") if item.strip()]
     elif isinstance(spec, Iterable) and not isinstance(spec, Mapping | bytes):
@@ -212,7 +234,7 @@ def _parse(spec: TFSpec, genes: pd.Index) -> tuple[str | list[str], list[str], l
                 f"({argument('tf', 'human,+GENE,-GENE')}). Names alone are given as a list: {_several()}."
             )
         return _list_or_file(rest[0], genes), added, removed
-    if len(rest) == 1 and rest[0] not in genes and (rest[0] in (*LISTS, ALL) or Path(rest[0]).is_file()):
+    if len(rest) == 1 and rest[0] not in genes and (rest[0] in (*LISTS, ALL) or user_path(rest[0]).is_file()):
         return rest[0], added, removed
     return list(dict.fromkeys(rest)), added, removed
 
@@ -223,11 +245,11 @@ def _several() -> str:
 
 def _list_or_file(name: str, genes: pd.Index) -> str:
     """`name` if it is a list of the package or a file; else an error with the near misses."""
-    if name in (*LISTS, ALL) or Path(name).is_file():
+    if name in (*LISTS, ALL) or user_path(name).is_file():
         return name
     if not name:
         raise InputError("tf is empty. Expected 'human', 'mouse', 'all', a file or a list of names.")
-    path = Path(name)
+    path = user_path(name)
     if path.is_dir():
         raise InputError(f"tf={name!r} is a folder. Expected 'human', 'mouse', 'all', a file or a list of names.")
     if name in genes:

@@ -70,6 +70,13 @@ def test_logged_values_of_selected_genes_are_recognised_by_zeros(per_10k: np.nda
     assert m.describe(np.log1p(per_10k)[:, :9]).kind == "log-normalised"
 
 
+def test_values_logged_twice_are_told(per_10k: np.ndarray) -> None:
+    content = m.describe(np.log1p(np.log1p(per_10k)))
+    assert content.kind == "log-normalised"
+    assert "logged twice" in content.notes[0]
+    assert m.describe(np.log1p(per_10k)).notes == ()
+
+
 def test_the_mark_of_scanpy_is_believed_where_values_allow_it(per_10k: np.ndarray) -> None:
     dense = np.log1p(per_10k + 1)[:, :9]
     assert m.describe(dense).kind == "continuous"

@@ -171,3 +171,30 @@ def test_other_types_are_refused(spec: object) -> None:
 def test_a_list_of_other_things_is_refused() -> None:
     with pytest.raises(TypeError, match="must hold names, got int"):
         resolve_tfs(["GATA1", 7], GENES)
+
+
+@pytest.mark.parametrize("tf", ["given", "file"])
+@pytest.mark.parametrize("listed", ["ENSG00000102145.9", "ENSG00000102145"])
+@pytest.mark.parametrize("gene", ["ENSG00000102145.14", "ENSG00000102145"])
+def test_ensembl_identifiers_match_without_their_version(
+    tf: str, listed: str, gene: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "tfs.txt").write_text(f"{listed}\nENSG00000066336\n")
+    given = [listed, "ENSG00000066336"] if tf == "given" else str(tmp_path / "tfs.txt")
+    with caplog.at_level("INFO", logger="grn"):
+        found = resolve_tfs(given, ["ENSG00000000001.1", gene, "ENSG00000066336"])
+    assert found.names == (gene, "ENSG00000066336")
+    assert found.absent == {}
+    assert (f"match without their version, such as {listed} and {gene}" in caplog.text) == (listed != gene)
+
+
+def test_an_ensembl_identifier_of_two_versions_is_not_guessed() -> None:
+    genes = ["ENSG00000102145.14", "ENSG00000102145.14_PAR_Y", "ENSG00000102145.15", "GATA1.1"]
+    assert resolve_tfs(["ENSG00000102145", "GATA1"], genes).names == ()
+
+
+def test_the_users_home_in_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "tfs.txt").write_text("GATA1\n")
+    for spec in ("~/tfs.txt", "$HOME/tfs.txt", "~/tfs.txt,+KLF1", ["~/tfs.txt", "+KLF1"]):
+        assert "GATA1" in resolve_tfs(spec, ["GATA1", "KLF1"]).names

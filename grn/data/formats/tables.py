@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from scipy import sparse
 
 from grn._errors import InputError
 from grn._log import logger
-from grn._tables import Layout, layout_of, named_decimal_comma, read_fields
+from grn._tables import BLANKS, Layout, layout_of, named_decimal_comma, read_fields, thousands_apart
 from grn.data.identifiers import examples
 
 if TYPE_CHECKING:
@@ -46,8 +47,13 @@ def read_table(path: Path) -> AnnData:
     for frame in read_fields(path, found, _WHAT, chunksize=_CELLS_AT_ONCE, converters={0: str}):
         if frame.empty:
             continue
+        if not genes[-1]:
+            # Lines that end with a separator have an empty field more.
+            if frame.iloc[:, -1].notna().any():
+                raise InputError(f"The last column of {path} has no name in the header, but values. Name it.")
+            genes = genes[:-1]
         cells += frame.iloc[:, 0].tolist()
-        blocks.append(_numbers(frame.iloc[:, 1:].set_axis(genes, axis=1), path))
+        blocks.append(_numbers(frame.iloc[:, 1 : 1 + len(genes)].set_axis(genes, axis=1), path, found.separator))
     if not blocks:
         raise InputError(f"{path} holds names of genes but no cell.")
     _require_cell_names(cells, path)
@@ -66,7 +72,7 @@ def _gene_names(found: Layout, path: Path) -> pd.Index:
         logger.info("%s: blanks around %d names of the header are left out.", path, changed)
     if annotation := [name for name in names if name.casefold() in _ANNOTATION]:
         logger.warning(
-            "%s: %s in the header of %s %s like annotation, and %s taken for expression. Leave %s out of the table.",
+            "%s (%s) in the header of %s %s like annotation, and %s taken for expression. Leave %s out of the table.",
             "A column" if len(annotation) == 1 else f"{len(annotation)} columns",
             examples(annotation),
             path.name,
@@ -77,20 +83,39 @@ def _gene_names(found: Layout, path: Path) -> pd.Index:
     return pd.Index(names, dtype=object)
 
 
-def _numbers(frame: pd.DataFrame, path: Path) -> np.ndarray | sparse.csr_matrix:
+def _cut(path: Path, separator: str, columns: int, out: set[int]) -> str:
+    """The line that takes columns out of a table; empty where none would be left, or `cut` does not know fields."""
+    kept = [place for place in range(columns) if place not in out]
+    if not kept or separator == BLANKS:
+        return ""
+    # The names come first; `cut` numbers fields from 1.
+    ends = [0, *(place + 1 for place, (one, other) in enumerate(pairwise(kept)) if other != one + 1), len(kept)]
+    ranges = [(kept[start] + 2, kept[end - 1] + 2) for start, end in pairwise(ends)]
+    fields = ",".join(["1", *(f"{first}-{last}" if last > first else f"{first}" for first, last in ranges)])
+    by = "" if separator == "\t" else f" -d'{separator}'"
+    return f". Take the others out: cut{by} -f{fields} {path} > {path.parent / ('numbers_' + path.name)}"
+
+
+def _numbers(frame: pd.DataFrame, path: Path, separator: str) -> np.ndarray | sparse.csr_matrix:
     kinds = frame.dtypes.map(lambda kind: kind.kind).to_numpy()
     text = np.flatnonzero(~np.isin(kinds, list("iufb")))
     if len(text):
         column = frame.iloc[:, text[0]]
+        if thousands_apart(column):
+            raise InputError(
+                f"{path} sets thousands apart with commas ({column.iloc[0]!r} for {frame.columns[text[0]]}). Write the "
+                "numbers without them."
+            )
         if named_decimal_comma(column):
             raise InputError(
                 f"{path} has decimal commas ({column.iloc[0]!r} for {frame.columns[text[0]]}). Write it with points: "
                 f"sed 's/,/./g' {path} > {path.parent / ('points_' + path.name)}"
             )
+        out = {*text.tolist(), *(place for place, name in enumerate(frame.columns) if name.casefold() in _ANNOTATION)}
         raise InputError(
             f"{path} has {len(text)} columns that are not numbers ({examples(frame.columns[text].tolist())}; "
-            f"{frame.columns[text[0]]} holds {column.iloc[0]!r}). Expected expression only: keep annotation of cells "
-            "in a file of its own, or make an .h5ad."
+            f"{frame.columns[text[0]]} holds {column.iloc[0]!r}). Expected expression only"
+            + (_cut(path, separator, len(frame.columns), out) or ": keep annotation in a file of its own.")
         )
     block = frame.to_numpy(dtype=np.float32)
     return sparse.csr_matrix(block) if np.count_nonzero(block) < 0.5 * block.size else block
