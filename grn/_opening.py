@@ -105,15 +105,18 @@ def require_file(
 
 
 @contextmanager
-def reading(path: str | os.PathLike[str], what: str = "the file", *, expected: str = "") -> Iterator[None]:
+def reading(
+    path: str | os.PathLike[str], what: str = "the file", *, expected: str = "", whole: bool = False
+) -> Iterator[None]:
     """Within the block, an error of opening or reading `path` becomes an `InputError` that names its cause.
-
-    So does whatever else a library raises; an error of our own code stays what it is.
 
     Parameters
     ----------
     path, what, expected
         As of `unreadable`.
+    whole
+        Whether the block is a reader as a whole: then whatever else a library raises becomes one as well. An error of
+        our own code stays what it is.
     """
     try:
         yield
@@ -123,7 +126,7 @@ def reading(path: str | os.PathLike[str], what: str = "the file", *, expected: s
         raise unreadable(path, error, what, expected=expected) from error
     except Exception as error:
         library = raised_in(error)
-        if library is None or is_out_of_memory(error):
+        if not whole or library is None or is_out_of_memory(error):
             raise
         raise InputError(
             f"{_capital(what)} {os.fsdecode(path)} cannot be read by {library} ({said(error)}). It may be damaged, of "

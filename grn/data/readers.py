@@ -96,7 +96,7 @@ def read_expression(
             f"{_backed()} and {setting('data.transpose=true', 'transpose=True')} cannot be combined: read the file "
             "into memory."
         )
-    with reading(place):
+    with reading(place, whole=True):
         adata = _read(place, kind, backed=backed, modality=modality, layer=layer)
     if transpose:
         adata = adata.T.copy()

@@ -54,7 +54,7 @@ def read_prior(path: str | os.PathLike[str]) -> pd.DataFrame:
             where=str(path),
         )
     require_file(path, "the table of prior knowledge")
-    with reading(path, "the table of prior knowledge"):
+    with reading(path, "the table of prior knowledge", whole=True):
         require_parquet(path)
         table = pd.read_parquet(path)
     return clean_prior(table, where=str(path))

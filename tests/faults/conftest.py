@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from forking import Ended, Server
 
+from grn._provenance import commit, machine, versions
+
 TINY = ("data=krumsiek11", "training.epochs=2", "training.steps_per_epoch=2", "network.formats=[tsv]")
 WHOLE = os.environ.get("GRN_FAULTS") == "whole"
 _figures: dict[str, Counter[str]] = {}
@@ -60,6 +62,13 @@ def pytest_sessionfinish() -> None:
     rows = {name: {key: counts[key] for key in ("injected", "survived", "lost")} for name, counts in _figures.items()}
     rows["all"] = {key: total[key] for key in ("injected", "survived", "lost")}
     path = Path(folder) / f"faults-{date.today():%Y%m%d}.json"
-    path.write_text(json.dumps({"date": time.strftime("%Y-%m-%d"), "faults": rows}, indent=1) + "\n")
+    origin = {
+        "command": "make faults",
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit(),
+        "machine": machine(),
+        "versions": versions(),
+    }
+    path.write_text(json.dumps({**origin, "faults": rows}, indent=1) + "\n")
     for name, row in rows.items():
         sys.stdout.write(f"\n{name:55}" + "".join(f"{key} {value:5}  " for key, value in row.items()))

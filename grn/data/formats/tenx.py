@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.io import mminfo, mmread
 
-from grn._errors import InputError
+from grn._errors import InputError, setting
 from grn._log import logger
 from grn._opening import READING_ERRORS, reading, require_file, unreadable
 from grn._tables import open_text, opened
@@ -28,6 +28,9 @@ def read_h5(path: Path) -> AnnData:
     import scanpy as sc
 
     names = top_level(path)
+    if {"obs", "var"} <= names:
+        given = setting("data.format=h5ad", "format='h5ad'")
+        raise InputError(f"{path} is no 10x file: it looks like an .h5ad. Give {given}.")
     with open_hdf5(path) as file, reading(path, "the 10x file"):
         require_room(file, str(path), "Use a machine with more memory, or a part of the cells.")
     try:

@@ -139,7 +139,7 @@ def read_network(path: str | Path, format: str | None = None) -> GeneNetwork:
             )
         path = inside
     chosen = find_format(path, format)
-    with reading(path, "the network"):
+    with reading(path, "the network", whole=True):
         if format is None and chosen.name in ("tsv", "csv"):
             chosen = _by_columns(path) or chosen
         return chosen.read(path)

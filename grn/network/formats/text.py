@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from grn.network.network import GeneNetwork
 
-# What other tools call our columns, in any letter case: arboreto and pySCENIC (TF, target, importance), BEELINE's
-# ranked edges (Gene1, Gene2, EdgeWeight).
 _WHAT = "the table of edges"
 _EXACT = "round_trip"  # of the same number of digits the same number
+# What other tools call our columns, in any letter case: arboreto and pySCENIC (TF, target, importance), BEELINE's
+# ranked edges (Gene1, Gene2, EdgeWeight), GENIE3 in R (regulatoryGene, targetGene), DoRothEA (tf, target, mor), igraph.
 ALIASES = {
-    "source": ("source", "tf", "regulator", "gene1"),
-    "target": ("target", "gene2"),
-    "weight": ("weight", "importance", "edgeweight", "score"),
+    "source": ("source", "tf", "regulator", "regulatorygene", "gene1", "from"),
+    "target": ("target", "targetgene", "gene2", "to"),
+    "weight": ("weight", "importance", "edgeweight", "score", "mor"),
 }
 
 

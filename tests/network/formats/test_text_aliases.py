@@ -30,7 +30,7 @@ def test_columns_of_other_tools(tmp_path: Path, name: str, text: str, caplog: py
 
 
 def test_a_table_without_any_of_them_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("from,to,w\nA,B,1\n")
+    (tmp_path / "x.csv").write_text("head,tail,w\nA,B,1\n")
     with pytest.raises(InputError, match=r"names no column that is known .*sed -i '1i source,target,weight'"):
         GeneNetwork.read(tmp_path / "x.csv")
 
