@@ -39,12 +39,21 @@ if SEED:  # `make test-portable`: every number that a test draws is another one
     np.random.default_rng = _other_rng  # type: ignore[assignment]
 
 
+# Fixtures of a session that take seconds to make.
+SHARED = ("results",)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let tests that share what takes long to make run in one of the processes of `--dist loadgroup`."""
     for item in items:
-        if "forked" in getattr(item, "fixturenames", ()) or item.path.parent.name == "end_to_end":
+        fixtures: dict[str, Any] = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+        if "forked" in fixtures or item.path.parent.name == "end_to_end":
             item.add_marker(pytest.mark.xdist_group("forked"))
+        elif any(found[-1].scope == "module" for found in fixtures.values()):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+        elif shared := next((name for name in SHARED if name in fixtures), None):
+            item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(scope="session")

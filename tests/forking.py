@@ -49,11 +49,12 @@ class Server:
         files: tuple[str, ...] = (),
         limit: float = 120,
         during: Callable[[int], object] = lambda number: None,
-        draw: bool = True,
+        draw: bool = False,
     ) -> Ended:
         """`grn ARGUMENTS` in a folder; `during` gets the child's number; after `limit` seconds it counts as hanging.
 
-        Without `draw` figures are empty images: drawing takes most of the time of a short run.
+        Without `draw` figures are empty images, where they are not the point: drawing takes most of the time of a
+        short run.
         """
         self.calls += 1
         log = self.scratch / f"{self.calls}.log"

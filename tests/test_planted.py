@@ -18,7 +18,7 @@ from grn.pipeline import infer
 from grn.training.build import rebuild
 from grn.training.fit import load_checkpoint
 
-CELLS, TFS, GENES, REGULATORS_EACH = 800, 50, 300, 5
+CELLS, TFS, GENES, REGULATORS_EACH = 800, 40, 160, 5
 
 
 @pytest.fixture(scope="module")

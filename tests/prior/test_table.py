@@ -81,5 +81,8 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "text.parquet").write_text("no parquet")
     for name in ("empty.csv", "text.parquet"):
-        with pytest.raises(InputError, match=r"(is no table of prior knowledge: it is empty|[Tt]able of prior knowledge .* cannot be read)"):
+        with pytest.raises(
+            InputError,
+            match=r"(is no table of prior knowledge: it is empty|[Tt]able of prior knowledge .* cannot be read)",
+        ):
             read_prior(tmp_path / name)
