@@ -125,20 +125,26 @@ def _vector(vector: Tensor | None) -> Tensor | None:
 
 def variants(capability: int) -> Iterator[Variant]:
     """Every shipped configuration on an architecture (80, 90 or 100), with every option on."""
-    for width, (dtype, name) in product(HEAD_DIMS, INPUTS.items()):
-        rows = torch.empty(2, 4, 4096, width, dtype=dtype, device="meta")
+    shapes = [(d, d, dtype) for d, dtype in product(HEAD_DIMS, INPUTS)]
+    if capability == 90:  # narrow values take other launches
+        shapes += product((64, 128), (16, 32), (torch.bfloat16, torch.float16))
+    for d, dv, dtype in shapes:
+        name = INPUTS[dtype]
+        rows = torch.empty(2, 4, 4096, d, dtype=dtype, device="meta")
+        values = torch.empty(2, 4, 4096, dv, dtype=dtype, device="meta")
         vector = torch.empty(2, 4, 4096, device="meta")
-        states = torch.empty(2, 4, width, 2 * width, device="meta")
+        states = torch.empty(2, 4, d, d + dv, device="meta")
         setting = capability, 264
-        queries, partial = queries_launches(*setting, rows, vector, rows, vector, states, vector, rows, vector)
+        queries, partial = queries_launches(*setting, values, vector, rows, vector, states, vector, rows, vector)
         launches = {
-            "states": states_launches(*setting, rows, rows)[0],
-            "rows": rows_launches(*setting, rows, states, vector, vector, rows, vector, 1e-3),
+            "states": states_launches(*setting, rows, values)[0],
+            "rows": rows_launches(*setting, rows, states, vector, vector, values, vector, 1e-3),
             "queries": queries,
-            "keys": keys_launches(*setting, rows, rows, states, rows, rows),
+            "keys": keys_launches(*setting, rows, values, states, rows, values),
         }
         if partial is None:
-            launches["weighted states"] = states_launches(*setting, rows, rows, vector, vector)[0]
+            launches["weighted states"] = states_launches(*setting, rows, values, vector, vector)[0]
+        wide = f"d{d}" if d == dv else f"d{d} dv{dv}"
         for kernel, steps in launches.items():
             for step, launch in enumerate(steps):
-                yield launch.variant(f"linear {kernel}{step or ''} d{width} {name}")
+                yield launch.variant(f"linear {kernel}{step or ''} {wide} {name}")

@@ -89,12 +89,14 @@ _TILES: dict[tuple[int, str, int], dict[str, LinearConfig]] = {
         "states": C(64, 4, 4),
         "rows": C(64, 4, 4),
         "queries": C(64, 4, 3, sums=True),
+        "weighted": C(64, 4, 3),
         "keys": C(64, 4, 3),
     },
     (90, "fp16", 64): {
         "states": C(64, 4, 4),
         "rows": C(64, 4, 4),
         "queries": C(32, 8, 2, sums=True),
+        "weighted": C(64, 4, 2),
         "keys": C(64, 4, 3),
     },
     (90, "fp32", 64): {

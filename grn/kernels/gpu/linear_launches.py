@@ -39,19 +39,21 @@ class _Plan:
     heads: int
     splits: int
     arguments: dict[str, Any]
+    apart: bool = False
+    """Whether products that add up states of different widths need launches of their own."""
 
     @property
     def panels(self) -> int:
         return self.arguments["BLOCK_D"] // self.arguments["PANEL"]
 
     def launches(self, kernel: Any, flags: tuple[str, ...], given: dict[str, Any]) -> list[Launch]:
-        """One launch with all flags, or where states are cut into panels one launch for each flag.
+        """One launch with all flags, or one for each flag: of panels, and where products are kept apart.
 
         The first flag's products have d columns; the second's dv, unless the kernel knows no panels of dv columns.
         """
         chosen = [dict.fromkeys(flags, True)]
         panels = [1]
-        if self.config.panel:
+        if self.config.panel or (self.apart and kernel is states_kernel):
             chosen = [{other: other == flag for other in flags} for flag in flags]
             wide = self.arguments["BLOCK_DV"] // self.arguments["PANEL_DV"]
             panels = [self.panels, self.panels if kernel is queries_kernel else wide]
@@ -93,7 +95,10 @@ def _plan(kernel: str, kind: int, programs: int, rows: Tensor, dv: int) -> _Plan
         "PANEL_DV": min(config.panel or block_dv, block_dv),
         "INPUT": INPUTS[rows.dtype],
     }
-    return _Plan(config, batch * heads, splits, arguments)
+    # ptxas 12.8.93, which Triton 3.6 brings, assembles two sums of products of different widths in one loop wrongly for
+    # Hopper: the second operand's descriptor comes from a register that nothing wrote (docs/kernels.md, Measured).
+    apart = kind == 90 and block_d != block_dv and rows.dtype != torch.float32
+    return _Plan(config, batch * heads, splits, arguments, apart)
 
 
 def states_launches(
@@ -158,7 +163,8 @@ def queries_launches(
     plan = _plan("queries", kind, programs, q, dv)
     batch, heads, n, d = q.shape
     partial = None
-    if plan.config.sums:
+    sums = plan.config.sums and not plan.apart
+    if sums:
         partial = torch.empty(plan.splits, batch, heads, d, d + dv, dtype=torch.float32, device=q.device)
     given = {
         **row_arguments("q", q),
@@ -172,7 +178,7 @@ def queries_launches(
         "d_square": d_square,
         "partial": partial,
         "n": n,
-        "SUMS": plan.config.sums,
+        "SUMS": sums,
     }
     return plan.launches(queries_kernel, ("INNER", "GRADIENT"), given), partial
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 # What ends a field or a line of a format that cannot quote, and the mark that text files begin with.
-LETTERS = r"[\t\n\r\ufeff]"
+LETTERS = r"[\t\n\r\x00\ufeff]"
 
 
 def refuse_groups(network: GeneNetwork, name: str) -> None:

@@ -5,6 +5,7 @@ No number may be further off than the arithmetic allows: see `rounding` and `att
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -82,6 +83,15 @@ def run(given: dict[str, Any], device: torch.device, eps: float = EPS) -> dict[s
     return {name: tensor.cpu() for name, tensor in zip(NAMES, (output, norm, d_q, d_k, d_v, d_square), strict=True)}
 
 
+@pytest.fixture
+def hopper(device: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU, the launches that a Hopper card would get."""
+    from grn.kernels.gpu import linear
+
+    if device.type != "cuda":
+        monkeypatch.setattr(linear, "architecture", lambda _: 90)
+
+
 def check(given: dict[str, Any], device: torch.device, eps: float = EPS) -> dict[str, Tensor]:
     """What the kernels return, every entry of it within its bound."""
     found, expected = run(given, device, eps), truth(given, eps)
@@ -118,6 +128,29 @@ def test_agrees_with_the_definition(n: int, m: int, d: int, dv: int, dtype: torc
     for name in ("d_q", "d_k", "d_v"):
         assert found[name].dtype == dtype
     assert found["inverse_norm"].dtype == found["d_square"].dtype == torch.float32
+
+
+# Widths of keys and values that a compiler got wrong on Hopper: two sums of products of different widths in one loop.
+UNEQUAL = [(64, 8), (64, 24), (40, 16), (128, 32)]
+# On a GPU all widths and lengths; the interpreter compiles nothing, and runs those with launches of their own.
+SIZES = (8, 16, 24, 32, 40, 48, 64, 72, 96, 128)
+WIDTHS = list(itertools.product(SIZES, SIZES)) if torch.cuda.is_available() else UNEQUAL
+LENGTHS = (1, 63, 127, 130, 300, 1000) if torch.cuda.is_available() else (1, 63)
+
+
+@pytest.mark.usefixtures("hopper")
+@DTYPES
+@pytest.mark.parametrize(("d", "dv"), WIDTHS)
+def test_every_width(d: int, dv: int, dtype: torch.dtype, device: torch.device) -> None:
+    check(problem(130, 127, d, dv, dtype), device)
+
+
+@pytest.mark.usefixtures("hopper")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize(("d", "dv"), UNEQUAL if torch.cuda.is_available() else UNEQUAL[:1])
+def test_every_length(d: int, dv: int, length: int, dtype: torch.dtype, device: torch.device) -> None:
+    check(problem(length, 131 - length if length < 131 else length // 2, d, dv, dtype), device)
 
 
 def test_sums_of_squares_and_inner_products_without_additions(device: torch.device) -> None:

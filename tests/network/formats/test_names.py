@@ -44,6 +44,7 @@ def edges_of(network: GeneNetwork) -> set[tuple[str, ...]]:
     groups=st.lists(names, max_size=2, unique=True),
 )
 @example(sources=["\ufeffA"], targets=["B"], groups=[])
+@example(sources=["0"], targets=["\x00"], groups=[])
 @example(sources=["sep=;"], targets=["B"], groups=[])
 @example(sources=["#A"], targets=["source"], groups=["target", "weight"])
 @example(sources=["A"], targets=["activates", "A(+)"], groups=["NA"])
