@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from grn._errors import InputError, argument, did_you_mean, setting
-from grn._libraries import is_out_of_memory
+from grn._libraries import is_out_of_memory, said
 from grn._log import logger
 from grn._opening import packed_with, reading, require_file, unreadable
 from grn.data.formats.declared import require_room, require_stored
@@ -140,7 +140,7 @@ def read_zarr(path: Path, modality: str | None = None, layer: str | None = None)
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{path} is no zarr store that zarr {version('zarr')} can open: {_said(error)}.") from error
+        raise InputError(f"{path} is no zarr store that zarr {version('zarr')} can open: {said(error)}.") from error
     names = set(store)
     if "mod" in names:
         name = pick_modality(list(store["mod"]), modality, str(path))
@@ -248,10 +248,6 @@ def _understood_table(path: Path, group: Any) -> pd.DataFrame:
 
 def _not_understood(path: Path, error: Exception) -> InputError:
     return InputError(
-        f"{path} cannot be read by anndata {version('anndata')}: {_said(error)}. It may be damaged or written by a "
+        f"{path} cannot be read by anndata {version('anndata')}: {said(error)}. It may be damaged or written by a "
         "newer version: copy it again, or upgrade anndata: pip install --upgrade anndata."
     )
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).rstrip('.')}"
